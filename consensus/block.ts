@@ -1,6 +1,5 @@
 /** Block headers and blocks: the types and their serialization. */
-import { sha256d } from '#hash';
-import { type BlockHash, type Brand, type Bytes, idFromBytes } from './brand.ts';
+import { type BlockHash, type Brand, type Bytes, idOf } from './brand.ts';
 import { compactLength, Reader, Writer } from './codec.ts';
 import { encodeTransaction, readTransaction, type Transaction } from './transaction.ts';
 
@@ -44,7 +43,7 @@ export function encodeHeader(header: HeaderFields): Bytes {
 
 export function makeHeader(fields: HeaderFields): BlockHeader {
   const { version, prevHash, merkleRoot, time, bits, nonce } = fields;
-  const hash = idFromBytes<BlockHash>(sha256d(encodeHeader(fields)));
+  const hash = idOf<BlockHash>(encodeHeader(fields));
   return { version, prevHash, merkleRoot, time, bits, nonce, hash };
 }
 
@@ -59,7 +58,7 @@ export function readHeader(reader: Reader): BlockHeader {
     time: fields.u32(),
     bits: fields.u32(),
     nonce: fields.u32(),
-    hash: idFromBytes<BlockHash>(sha256d(raw)),
+    hash: idOf<BlockHash>(raw),
   };
 }
 

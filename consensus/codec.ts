@@ -2,7 +2,7 @@
  * Bitcoin's serialization: a reader that refuses what is truncated or not minimal, and a writer.
  * Owns the primitive encodings only; transactions, blocks and messages are written with them.
  */
-import { type Brand, type Bytes, fail, idFromBytes, idToBytes, ok, type Result } from './brand.ts';
+import { type Brand, type Bytes, fail, idFromBytes, ok, type Result, writeId } from './brand.ts';
 
 /** What a decoder throws on malformed bytes. Only `decode` catches it. */
 export class DecodeError extends Error {
@@ -27,6 +27,11 @@ export function decode<T>(bytes: Bytes, read: (reader: Reader) => T): Result<T, 
     throw error;
   }
 }
+
+/** A writer keeps views that are shorter than this. */
+const MAX_KEPT_VIEW = 256;
+/** All arrays of no bytes are alike: inputs have one each. */
+const NO_BYTES: Bytes = new Uint8Array(0);
 
 /** Reads little-endian values from a byte array. Every method throws DecodeError where the bytes end too early. */
 export class Reader {
@@ -91,7 +96,7 @@ export class Reader {
 
   /** A hash of 32 bytes, as an id in display order. */
   id<Id extends Brand<string, string>>(): Id {
-    return idFromBytes<Id>(this.view(32));
+    return idFromBytes<Id>(this.bytes, this.#take(32));
   }
 
   /** CompactSize without a limit on the value (service bits in addrv2). */
@@ -125,7 +130,8 @@ export class Reader {
 
   /** CompactSize, then as many bytes: a copy. */
   varBytes(limit = MAX_SIZE): Bytes {
-    return this.take(this.size(limit));
+    const size = this.size(limit);
+    return size === 0 ? NO_BYTES : this.take(size);
   }
 }
 
@@ -133,6 +139,8 @@ export class Reader {
 export class Writer {
   #bytes: Bytes;
   #view: DataView;
+  /** Views of the bytes that were handed out, by length. */
+  #views: Bytes[] = [];
   #length = 0;
 
   constructor(capacity = 256) {
@@ -152,6 +160,7 @@ export class Writer {
       bytes.set(this.#bytes.subarray(0, start));
       this.#bytes = bytes;
       this.#view = new DataView(bytes.buffer);
+      this.#views = [];
     }
     this.#length = end;
     return start;
@@ -199,7 +208,9 @@ export class Writer {
   }
   /** An id in display order, as 32 bytes in hashing order. */
   id(id: string): this {
-    return this.raw(idToBytes(id));
+    const at = this.#grow(32);
+    writeId(id, this.#bytes, at);
+    return this;
   }
   compact(value: number | bigint): this {
     if (value < 0xfd) return this.u8(Number(value));
@@ -214,6 +225,22 @@ export class Writer {
   /** The bytes written so far: a copy of exactly that length. */
   finish(): Bytes {
     return this.#bytes.slice(0, this.#length);
+  }
+
+  /** The bytes written so far: a view that holds until the next write. */
+  view(): Bytes {
+    const length = this.#length;
+    if (length >= MAX_KEPT_VIEW) return this.#bytes.subarray(0, length);
+    // Writers that are cleared and used again see the same lengths again and again.
+    const view = this.#views[length] ?? this.#bytes.subarray(0, length);
+    this.#views[length] = view;
+    return view;
+  }
+
+  /** Starts over in the same memory, for a writer whose bytes are only hashed: an allocation costs as much as the hash. */
+  clear(): this {
+    this.#length = 0;
+    return this;
   }
 }
 

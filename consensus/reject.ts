@@ -40,13 +40,11 @@ export type ConsensusCode =
   | 'bad-cb-missing'
   | 'bad-cb-multiple'
   | 'bad-diffbits'
-  | 'bad-fork-prior-to-checkpoint'
   | 'bad-prevblk'
   | 'bad-txnmrklroot'
   | 'bad-txns-BIP30'
   | 'bad-txns-accumulated-fee-outofrange'
   | 'bad-txns-duplicate'
-  | 'bad-txns-fee-outofrange'
   | 'bad-txns-in-belowout'
   | 'bad-txns-inputs-duplicate'
   | 'bad-txns-inputs-missingorspent'
@@ -75,7 +73,7 @@ export type ConsensusCode =
   | 'unexpected-witness';
 
 /** The subset's own rules, RULES A1. */
-export type SubsetCode = 'subset-output-script' | 'subset-input-script' | 'subset-witness' | 'subset-tx-size';
+export type SubsetCode = 'subset-output-script' | 'subset-witness' | 'subset-tx-size';
 
 /** The strings of policy, RULES B1. */
 export type PolicyCode =

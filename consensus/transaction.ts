@@ -1,9 +1,8 @@
 /**
  * Transactions: the type, its serialization (BIP 144) and its two ids. No rule is checked here but what cannot be decoded.
  */
-import { sha256d } from '#hash';
-import { type Bytes, idFromBytes, type OutPointKey, outPointKey, type Txid, type Wtxid } from './brand.ts';
-import { compactLength, DecodeError, type Reader, Writer } from './codec.ts';
+import { type Bytes, idOf, type OutPointKey, outPointKey, type Txid, type Wtxid } from './brand.ts';
+import { DecodeError, type Reader, Writer } from './codec.ts';
 
 /** The output that an input spends. */
 export interface OutPoint {
@@ -54,18 +53,25 @@ export interface Coin {
 export const NULL_TXID = '0'.repeat(64) as Txid;
 export const NULL_VOUT = 0xffffffff;
 
+/** Bytes of an input and of an output with empty scripts. */
+const MIN_INPUT_SIZE = 41;
+const MIN_OUTPUT_SIZE = 9;
+const NO_WITNESS: readonly Bytes[] = [];
+/** Where the bytes without witnesses are put together to be hashed. */
+const scratch = new Writer(1024);
+
 /** Computes ids and sizes of the given fields. */
 export function makeTransaction(fields: TransactionFields): Transaction {
   const stripped = encodeFields(fields, false);
   const full = hasWitness(fields) ? encodeFields(fields, true) : stripped;
-  const digest = sha256d(stripped);
+  const txid = idOf<Txid>(stripped);
   return {
     version: fields.version,
     inputs: fields.inputs,
     outputs: fields.outputs,
     lockTime: fields.lockTime,
-    txid: idFromBytes<Txid>(digest),
-    wtxid: idFromBytes<Wtxid>(full === stripped ? digest : sha256d(full)),
+    txid,
+    wtxid: full === stripped ? (txid as string as Wtxid) : idOf<Wtxid>(full),
     size: full.length,
     strippedSize: stripped.length,
   };
@@ -81,63 +87,78 @@ export function readTransaction(reader: Reader): Transaction {
   const start = reader.position;
   const version = reader.u32();
   let body = reader.position;
+  let inputCount = readCount(reader, MIN_INPUT_SIZE);
   let segwit = false;
-  // An empty input list here is BIP 144's marker, never a transaction without inputs.
-  if (reader.remaining >= 2 && reader.bytes[body] === 0) {
-    reader.u8();
-    if (reader.u8() !== 1) throw new DecodeError('unknown transaction flag');
-    segwit = true;
-    body += 2;
-  }
-  // 41 and 9 bytes are the smallest input and output: a count that cannot fit is refused before anything is allocated.
-  const inputCount = reader.size(Math.floor(reader.remaining / 41));
-  const bare: Omit<TxInput, 'witness'>[] = [];
-  for (let i = 0; i < inputCount; i++) {
-    bare.push({
-      prevout: { txid: reader.id<Txid>(), vout: reader.u32() },
-      scriptSig: reader.varBytes(),
-      sequence: reader.u32(),
-    });
-  }
-  const outputCount = reader.size(Math.floor(reader.remaining / 9));
-  const outputs: TxOutput[] = [];
-  for (let i = 0; i < outputCount; i++) outputs.push({ value: reader.i64(), scriptPubKey: reader.varBytes() });
-  const bodyEnd = reader.position;
-  let anyWitness = false;
-  const inputs: TxInput[] = bare.map((input) => {
-    const witness: Bytes[] = [];
+  let outputs: readonly TxOutput[] = [];
+  if (inputCount === 0) {
+    // BIP 144: no inputs is a marker, and a flag follows. Flag 0 is left to mean "no outputs either".
+    const flag = reader.u8();
+    if (flag > 1) throw new DecodeError('unknown transaction flag');
+    segwit = flag === 1;
     if (segwit) {
-      const items = reader.size(reader.remaining);
-      for (let i = 0; i < items; i++) witness.push(reader.varBytes());
-      if (items > 0) anyWitness = true;
+      body = reader.position;
+      inputCount = readCount(reader, MIN_INPUT_SIZE);
     }
-    return { prevout: input.prevout, scriptSig: input.scriptSig, sequence: input.sequence, witness };
-  });
-  if (segwit && !anyWitness) throw new DecodeError('superfluous witness record');
-  const lockTime = reader.u32();
-  const full = reader.bytes.subarray(start, reader.position);
-  let digest: Bytes;
-  let strippedSize = full.length;
-  if (segwit) {
-    strippedSize = 8 + bodyEnd - body;
-    const stripped = new Uint8Array(strippedSize);
-    stripped.set(full.subarray(0, 4));
-    stripped.set(reader.bytes.subarray(body, bodyEnd), 4);
-    stripped.set(full.subarray(full.length - 4), strippedSize - 4);
-    digest = sha256d(stripped);
-  } else {
-    digest = sha256d(full);
   }
+  const inputs = readInputs(reader, inputCount);
+  if (segwit || inputCount > 0) outputs = readOutputs(reader);
+  const bodyEnd = reader.position;
+  if (segwit) readWitnesses(reader, inputs);
+  const lockTime = reader.u32();
+
+  const full = reader.bytes.subarray(start, reader.position);
+  const stripped = segwit
+    ? scratch.clear().u32(version).raw(reader.bytes.subarray(body, bodyEnd)).u32(lockTime).view()
+    : full;
+  const txid = idOf<Txid>(stripped);
   return {
     version,
     inputs,
     outputs,
     lockTime,
-    txid: idFromBytes<Txid>(digest),
-    wtxid: idFromBytes<Wtxid>(segwit ? sha256d(full) : digest),
+    txid,
+    wtxid: segwit ? idOf<Wtxid>(full) : (txid as string as Wtxid),
     size: full.length,
-    strippedSize,
+    strippedSize: stripped.length,
   };
+}
+
+/** A number of items of at least `minSize` bytes each: one that cannot fit is refused before anything is allocated. */
+function readCount(reader: Reader, minSize: number): number {
+  return reader.size(Math.floor(reader.remaining / minSize));
+}
+
+interface MutableInput extends TxInput {
+  witness: readonly Bytes[];
+}
+
+function readInputs(reader: Reader, count: number): MutableInput[] {
+  const inputs: MutableInput[] = [];
+  for (let i = 0; i < count; i++) {
+    const prevout = { txid: reader.id<Txid>(), vout: reader.u32() };
+    inputs.push({ prevout, scriptSig: reader.varBytes(), sequence: reader.u32(), witness: NO_WITNESS });
+  }
+  return inputs;
+}
+
+function readOutputs(reader: Reader): TxOutput[] {
+  const count = readCount(reader, MIN_OUTPUT_SIZE);
+  const outputs: TxOutput[] = [];
+  for (let i = 0; i < count; i++) outputs.push({ value: reader.i64(), scriptPubKey: reader.varBytes() });
+  return outputs;
+}
+
+function readWitnesses(reader: Reader, inputs: readonly MutableInput[]): void {
+  let any = false;
+  for (const input of inputs) {
+    const count = readCount(reader, 1);
+    if (count === 0) continue;
+    any = true;
+    const items: Bytes[] = [];
+    for (let i = 0; i < count; i++) items.push(reader.varBytes());
+    input.witness = items;
+  }
+  if (!any) throw new DecodeError('superfluous witness record');
 }
 
 /** BIP 141 weight: three times the stripped size plus the full size. */
@@ -187,7 +208,8 @@ function encodeFields(tx: TransactionFields, witness: boolean): Bytes {
   return writer.u32(tx.lockTime).finish();
 }
 
-/** Bytes of an input without its witness: 36 prevout, script with its length, 4 sequence. */
-export function inputSize(input: TxInput): number {
-  return 40 + compactLength(input.scriptSig.length) + input.scriptSig.length;
+/** The same transaction as peers know it that do not speak BIP 144: no witnesses, and so another wtxid. */
+export function withoutWitness(tx: Transaction): Transaction {
+  if (!hasWitness(tx)) return tx;
+  return makeTransaction({ ...tx, inputs: tx.inputs.map((input) => ({ ...input, witness: [] })) });
 }
