@@ -43,6 +43,16 @@ export interface DialTarget extends Endpoint {
   readonly path?: string;
 }
 
+/** By what signatures are verified. Nothing in the node depends on it; people want to know. */
+export interface Verifier {
+  /** Its name in `GRAPEVINE_VERIFY`. */
+  readonly backend: string;
+  /** The same in words. */
+  readonly library: string;
+  /** Threads at most. */
+  readonly workers: number;
+}
+
 export interface Row {
   readonly key: string;
   readonly value: Bytes;
@@ -69,6 +79,8 @@ export type Event =
   | { readonly type: 'drained'; readonly peer: PeerId; readonly bytes: number }
   /** All checks of the job hold (null), or the lowest index of one that does not. */
   | { readonly type: 'verified'; readonly job: JobId; readonly failed: number | null }
+  /** Told once, soon after the start. */
+  | { readonly type: 'verifier'; readonly verifier: Verifier }
   /** A nonce that meets the target, or null after all 2^32 were tried. */
   | { readonly type: 'mined'; readonly job: JobId; readonly nonce: number | null; readonly hashes: number }
   /** A page of a scan; `done` on the last. */
@@ -134,7 +146,7 @@ export type Notice =
       readonly reason: string;
       readonly peer?: PeerId;
     }
-  | { readonly kind: 'transaction'; readonly txid: string; readonly source: 'peer' | 'local' | 'reorg' }
+  | { readonly kind: 'transaction'; readonly txid: string; readonly source: 'peer' | 'local' | 'reorg' | 'saved' }
   | { readonly kind: 'transaction-rejected'; readonly txid: string; readonly reason: string; readonly peer?: PeerId }
   | { readonly kind: 'initial-sync-done'; readonly height: number }
   | { readonly kind: 'stop-requested' }

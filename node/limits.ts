@@ -15,6 +15,8 @@ export interface Limits {
   // Links
   readonly maxInbound: number;
   readonly maxOutbound: number;
+  /** An inbound connection that has not shown by then what it is, and been upgraded if it is a WebSocket, is closed. */
+  readonly undecidedTimeoutMs: Millis;
   readonly handshakeTimeoutMs: Millis;
   readonly inactivityTimeoutMs: Millis;
   readonly pingIntervalMs: Millis;
@@ -25,6 +27,10 @@ export interface Limits {
   readonly maxSendBufferBytes: number;
   /** Unknown, unreadable or wrongly summed messages that one peer may send in a minute before it is dropped. */
   readonly maxJunkPerMinute: number;
+  /** What may be read from one peer in one turn: each message costs one, and one more per 16 KB. The rest waits. */
+  readonly readPerTurn: number;
+  /** Items of a getdata that are answered in one turn. */
+  readonly servedPerTurn: number;
 
   // Dialling
   readonly dialIntervalMs: Millis;
@@ -46,6 +52,8 @@ export interface Limits {
   /** A gossiped address is passed on to this many peers if it is fresh. */
   readonly addrRelayPeers: number;
   readonly addrRelayMaxPerMessage: number;
+  /** Addresses that we remember a peer to know, so that it is not told again. */
+  readonly knownAddressesPerPeer: number;
   readonly ownAddressIntervalMs: Millis;
   /** How often the address table is written to the store. */
   readonly addressSaveMs: Millis;
@@ -53,6 +61,8 @@ export interface Limits {
   // Sync
   readonly maxHeadersPerMessage: number;
   readonly maxLocator: number;
+  /** Headers that a peer may make us store on a branch with less work than our tip less 144 blocks. */
+  readonly maxLowWorkHeaders: number;
   readonly headersTimeoutMs: Millis;
   readonly blockWindow: number;
   readonly blocksInFlightPerPeer: number;
@@ -73,24 +83,51 @@ export interface Limits {
   readonly txInboundDelayMs: Millis;
   readonly txTrickleInboundMs: Millis;
   readonly txTrickleOutboundMs: Millis;
+  /** Announced at once: the first number and five more per 1000 that wait, at most the second. */
+  readonly invPerTrickle: number;
   readonly maxInvPerTrickle: number;
   readonly knownTxPerPeer: number;
   readonly recentRejects: number;
   readonly recentlyConfirmed: number;
   readonly mempoolBytes: number;
   readonly mempoolExpirySeconds: number;
+  /** Transactions of disconnected blocks that may return to the pool at once, in bytes. */
+  readonly maxReturnedTxBytes: number;
   /** Transactions, and bytes of them, whose signatures are being verified. */
   readonly maxVerifyingTx: number;
   readonly maxVerifyingTxBytes: number;
+  /** Transactions that left the pool and whose signatures are still known to hold. */
+  readonly verifiedTx: number;
+  /** Transactions whose parents we do not know, and how long we wait for these. */
+  readonly maxOrphans: number;
+  readonly orphanExpiryMs: Millis;
+  /** Pool transactions announced to a new peer: none on a public network, where that costs bandwidth and privacy. */
+  readonly poolAnnouncedOnConnect: number;
+  /** Mean pause between fee filters to a peer; a substantial change is told within half of it. */
+  readonly feeFilterMs: Millis;
+  /** Our own transactions are announced again after this until a peer asks for them; up to half as much is added by chance. */
+  readonly rebroadcastMs: Millis;
 
   // Chain
   /** Blocks in verification on top of each other, and bytes of their overlay, before they must be committed. */
   readonly verifyWindowBlocks: number;
   readonly overlayBytes: number;
   readonly coinCacheEntries: number;
+  /**
+   * Bytes of bodies that were never connected, above which none is kept that leads to nothing better than the tip: whoever
+   * floods us with siblings of it shall not fill the disk. Should such a branch become better, its bodies are asked for.
+   */
+  readonly forkBytes: number;
+  /** During initial sync: rows that may wait before the store is told of them, and how long. */
+  readonly unsavedRows: number;
+  readonly unsavedMs: Millis;
+  /** Bytes in memory of decoded blocks that are kept until they are connected, and a little longer. */
+  readonly blockCacheBytes: number;
 
   // Users
   readonly maxRequests: number;
+  /** Mining jobs that wait for their turn. */
+  readonly maxMiningJobs: number;
 }
 
 /** Core's numbers. */
@@ -98,6 +135,7 @@ export const internetLimits: Limits = {
   profile: 'internet',
   maxInbound: 114,
   maxOutbound: 10,
+  undecidedTimeoutMs: 5 * SECOND,
   handshakeTimeoutMs: MINUTE,
   inactivityTimeoutMs: 20 * MINUTE,
   pingIntervalMs: 2 * MINUTE,
@@ -105,6 +143,8 @@ export const internetLimits: Limits = {
   maxMessageBytes: 4_000_000,
   maxSendBufferBytes: 1_000_000,
   maxJunkPerMinute: 1000,
+  readPerTurn: 64,
+  servedPerTurn: 500,
   dialIntervalMs: 500,
   dialTimeoutMs: 5 * SECOND,
   redialMs: 10 * SECOND,
@@ -119,10 +159,12 @@ export const internetLimits: Limits = {
   addrTokensMax: 1000,
   addrRelayPeers: 2,
   addrRelayMaxPerMessage: 10,
+  knownAddressesPerPeer: 5000,
   ownAddressIntervalMs: 24 * HOUR,
   addressSaveMs: 15 * MINUTE,
   maxHeadersPerMessage: 2000,
   maxLocator: 101,
+  maxLowWorkHeaders: 20_000,
   headersTimeoutMs: 2 * MINUTE,
   blockWindow: 1024,
   blocksInFlightPerPeer: 16,
@@ -139,18 +181,31 @@ export const internetLimits: Limits = {
   txInboundDelayMs: 2 * SECOND,
   txTrickleInboundMs: 5 * SECOND,
   txTrickleOutboundMs: 2 * SECOND,
+  invPerTrickle: 35,
   maxInvPerTrickle: 1000,
   knownTxPerPeer: 50_000,
   recentRejects: 120_000,
   recentlyConfirmed: 48_000,
   mempoolBytes: 300_000_000,
   mempoolExpirySeconds: 336 * 3600,
+  maxReturnedTxBytes: 20_000_000,
   maxVerifyingTx: 1000,
   maxVerifyingTxBytes: 10_000_000,
+  verifiedTx: 50_000,
+  maxOrphans: 100,
+  orphanExpiryMs: 20 * MINUTE,
+  poolAnnouncedOnConnect: 0,
+  feeFilterMs: 10 * MINUTE,
+  rebroadcastMs: 10 * MINUTE,
   verifyWindowBlocks: 16,
   overlayBytes: 64_000_000,
   coinCacheEntries: 200_000,
+  forkBytes: 256_000_000,
+  unsavedRows: 16_000,
+  unsavedMs: 2 * SECOND,
+  blockCacheBytes: 64_000_000,
   maxRequests: 1024,
+  maxMiningJobs: 64,
 };
 
 /** Loopback devnets and simulations: everything is announced at once and small things stay small. */
@@ -166,6 +221,7 @@ export const localLimits: Limits = {
   getaddrCacheMs: SECOND,
   addrFlushMs: 100,
   addrTokensPerSecond: 100,
+  knownAddressesPerPeer: 1000,
   ownAddressIntervalMs: MINUTE,
   addressSaveMs: SECOND,
   blockTimeoutMs: MINUTE,
@@ -174,9 +230,14 @@ export const localLimits: Limits = {
   txInboundDelayMs: 0,
   txTrickleInboundMs: 0,
   txTrickleOutboundMs: 0,
+  invPerTrickle: 1000,
   knownTxPerPeer: 5000,
   recentRejects: 5000,
   recentlyConfirmed: 5000,
   mempoolBytes: 100_000_000,
+  poolAnnouncedOnConnect: 5000,
+  feeFilterMs: 10 * SECOND,
+  rebroadcastMs: 10 * SECOND,
   coinCacheEntries: 50_000,
+  blockCacheBytes: 16_000_000,
 };

@@ -17,14 +17,15 @@ export interface Core {
 export type BatchItem = readonly [key: string, value: Bytes | null];
 
 /**
- * Ordered keys (ASCII strings) and values (bytes). A write is visible to `get` at once and atomic on disk;
- * batches reach the disk in the order of the calls. Ranges are read by the `scan` action.
+ * Ordered keys (ASCII strings) and values (bytes). A write is visible to `get` at once and atomic on disk; batches reach
+ * the disk in the order of the calls, so a crash may cost the last of them, but never one before another that is kept.
+ * Ranges are read by the `scan` action.
  */
 export interface Store {
   /** The value, or undefined. The bytes belong to the store: do not change them. Throws StoreDamage on a wrong checksum. */
   get(key: string): Bytes | undefined;
   write(batch: readonly BatchItem[]): void;
-  /** Resolves when all that was written before the call is on disk; rejects if that failed. */
+  /** Resolves when all that was written before the call is on disk; rejects if that failed, and then nothing more is written. */
   flush(): Promise<void>;
 }
 
@@ -39,9 +40,14 @@ export interface Place {
   /** Of the block's first byte. */
   readonly offset: number;
   readonly length: number;
+  /** Of its bytes, by which `read` notices damage: CRC-32 as a signed number, or 0 where nothing can be damaged. */
+  readonly checksum: number;
 }
 
-/** Append-only files of block bodies. What was appended before a batch of the store is on disk before that batch. */
+/**
+ * Append-only files of block bodies. What was appended before a batch of the store is on disk before that batch: so a crash
+ * may cost bodies from the end, the last of them in part, but none that the store names.
+ */
 export interface BlockFiles {
   append(bytes: Bytes): Place;
   /** The bytes at a place that `append` returned. Throws StoreDamage if they are not there. */
@@ -64,6 +70,16 @@ export function below(random: Random, bound: number): number {
     const value = random.u32();
     if (value < limit) return value % bound;
   }
+}
+
+/** The items in random order (Fisher and Yates). */
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const out = [...items];
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = below(random, i + 1);
+    [out[i], out[j]] = [out[j] as T, out[i] as T];
+  }
+  return out;
 }
 
 /** Exponential with the given mean, in whole milliseconds: the gap of a Poisson process. */

@@ -74,4 +74,5 @@ export type Message =
   | { readonly type: 'feefilter'; readonly satPerKvb: bigint };
 
 export type MessageType = Message['type'];
-export type MessageOf<Type extends MessageType> = Extract<Message, { readonly type: Type }>;
+/** The message of that type; an intersection, because several types share one member of the union. */
+export type MessageOf<Type extends MessageType> = Message & { readonly type: Type };

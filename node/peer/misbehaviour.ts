@@ -1,0 +1,52 @@
+/**
+ * What a breach costs its sender: the one table. RULES.md C4, last paragraph.
+ * There is no score: the first offence that only a broken or hostile peer commits ends the link. Whatever an honest peer
+ * can do (another policy, another clock, a chain that Bitcoin allows and we do not) costs nothing.
+ */
+import type { Reject, RejectKind } from '../../consensus/reject.ts';
+import type { Offence } from '../effect.ts';
+
+export type Consequence = 'disconnect' | 'ignore';
+
+const REJECTS: Readonly<Record<RejectKind, Consequence>> = {
+  consensus: 'disconnect',
+  mutated: 'disconnect',
+  header: 'disconnect',
+  'invalid-prev': 'disconnect',
+  // A header that we refused before, perhaps for a rule of the subset; a peer may go on telling us of it.
+  'cached-invalid': 'ignore',
+  // Headers that connect to nothing are asked for; a *block* that does is the offence 'unrequested-orphan-block'.
+  'missing-prev': 'ignore',
+  'low-work': 'ignore',
+  'time-future': 'ignore',
+  subset: 'ignore',
+  policy: 'ignore',
+  'missing-inputs': 'ignore',
+  premature: 'ignore',
+  'witness-stripped': 'ignore',
+};
+
+const OFFENCES: Readonly<Record<Offence, Consequence>> = {
+  'bad-magic': 'disconnect',
+  'oversized-message': 'disconnect',
+  'too-much-junk': 'disconnect',
+  'too-many-addresses': 'disconnect',
+  'too-many-inventory': 'disconnect',
+  'too-many-headers': 'disconnect',
+  'discontinuous-headers': 'disconnect',
+  'unrequested-orphan-block': 'disconnect',
+  'locator-too-long': 'disconnect',
+  'late-feature-message': 'disconnect',
+  'tx-without-relay': 'disconnect',
+};
+
+/** What the sender of something that was refused for `why` has to expect. */
+export function consequence(why: Reject | Offence): Consequence {
+  return typeof why === 'string' ? OFFENCES[why] : REJECTS[why.kind];
+}
+
+/** One line for logs and notices. */
+export function describeOffence(why: Reject | Offence): string {
+  if (typeof why === 'string') return why;
+  return why.detail === undefined ? why.reason : `${why.reason}, ${why.detail}`;
+}
