@@ -1,0 +1,77 @@
+/** Which addresses are worth keeping, passing on and dialling. DESIGN.md section 4; Core's netaddress.cpp. */
+import type { Bytes } from '../../consensus/brand.ts';
+import type { ChainParams } from '../../consensus/params.ts';
+import type { Endpoint, UnixSeconds } from '../boundary.ts';
+import { formatEndpoint, parseIp } from '../wire/ip.ts';
+import type { GossipAddress } from '../wire/message.ts';
+
+const MAX_FUTURE_SECONDS = 10 * 60;
+const IMPLAUSIBLE_AGE_SECONDS = 5 * 24 * 3600;
+const EARLIEST_TIME = 100_000_000;
+
+interface Range {
+  readonly bytes: Bytes;
+  readonly bits: number;
+}
+
+/** Nobody can be dialled there: this network, multicast and reserved, the unspecified address, documentation. */
+const NEVER = ranges('0.0.0.0/8', '224.0.0.0/3', '::/128', 'ff00::/8', '2001:db8::/32');
+const LOOPBACK = ranges('127.0.0.0/8', '::1/128');
+/** Private and special ranges: of use on the networks whose nodes stand on one machine or in one house. */
+const LOCAL = [
+  ...LOOPBACK,
+  // RFC 1918, 2544, 3927, 6598, 5737.
+  ...ranges('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '198.18.0.0/15', '169.254.0.0/16', '100.64.0.0/10'),
+  ...ranges('192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24'),
+  // RFC 4862, 4193, 4843, 7343.
+  ...ranges('fe80::/64', 'fc00::/7', '2001:10::/28', '2001:20::/28'),
+];
+
+/** An address that may be kept and passed on. Those of Tor, I2P and CJDNS always may, though we cannot dial them. */
+export function isRoutable(address: GossipAddress, params: Pick<ChainParams, 'loopbackRoutable'>): boolean {
+  if (address.network !== 'ipv4' && address.network !== 'ipv6') return true;
+  const ip = parseIp(address.host);
+  if (ip === undefined || address.port === 0 || within(ip.bytes, NEVER)) return false;
+  return params.loopbackRoutable || !within(ip.bytes, LOCAL);
+}
+
+/** The host is this machine. */
+export function isLoopback(host: string): boolean {
+  const ip = parseIp(host);
+  return ip !== undefined && within(ip.bytes, LOOPBACK);
+}
+
+/** Times before 1973 or more than ten minutes ahead are nonsense and count as five days old. */
+export function plausibleTime(time: UnixSeconds, now: UnixSeconds): UnixSeconds {
+  return time <= EARLIEST_TIME || time > now + MAX_FUTURE_SECONDS ? now - IMPLAUSIBLE_AGE_SECONDS : time;
+}
+
+/** What makes two addresses the same: network, host and port. For IP addresses it is the key of their endpoint. */
+export function addressKey(address: GossipAddress): string {
+  const ip = address.network === 'ipv4' || address.network === 'ipv6';
+  return ip ? endpointKey(address) : `${address.network}/${address.host}:${address.port}`;
+}
+
+export function endpointKey(endpoint: Endpoint): string {
+  return formatEndpoint(endpoint);
+}
+
+function ranges(...texts: string[]): Range[] {
+  return texts.map((text) => {
+    const [host = '', bits] = text.split('/');
+    const ip = parseIp(host);
+    if (ip === undefined) throw new Error(`${text} is no range`);
+    return { bytes: ip.bytes, bits: Number(bits) };
+  });
+}
+
+function within(bytes: Bytes, list: readonly Range[]): boolean {
+  return list.some((range) => {
+    if (range.bytes.length !== bytes.length) return false;
+    for (let i = 0; i * 8 < range.bits; i++) {
+      const mask = (0xff << Math.max(0, 8 - (range.bits - i * 8))) & 0xff;
+      if (((bytes[i] as number) & mask) !== (range.bytes[i] as number)) return false;
+    }
+    return true;
+  });
+}
