@@ -1,0 +1,1280 @@
+/**
+ * The node: routes events to the machines and their answers to actions. It adds no rule of its own; what is decided is
+ * decided in chain/, mempool/, peer/, sync/, discovery/ and mining/. Pure: the same events give the same actions.
+ *
+ * Reading order: `handle` (every event), `#onMessage` (every peer message), then one section per flow: blocks,
+ * transactions, mining, peers, and at the end the deadlines.
+ */
+import { type Block, blockSize } from '../consensus/block.ts';
+import type { BlockHash, Bytes, Txid, Wtxid } from '../consensus/brand.ts';
+import { outPointKey, unreachable } from '../consensus/brand.ts';
+import type { ChainParams } from '../consensus/params.ts';
+import type { Reject } from '../consensus/reject.ts';
+import { CHECK_SIZE } from '../consensus/signature.ts';
+import { type Coin, type Transaction, withoutWitness } from '../consensus/transaction.ts';
+import type {
+  Action,
+  DialTarget,
+  Endpoint,
+  Event,
+  JobId,
+  Millis,
+  Notice,
+  Now,
+  PeerId,
+  Row,
+  UnixSeconds,
+  Verifier,
+} from './boundary.ts';
+import { type ChainProgress, ChainState, type ChainUpdate } from './chain/chain-state.ts';
+import { type HeaderNode, HeaderTree } from './chain/header-tree.ts';
+import { AddressGossip } from './discovery/address-gossip.ts';
+import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
+import { Dialer, type DialOrder } from './discovery/dialer.ts';
+import type { Effect } from './effect.ts';
+import type { Limits } from './limits.ts';
+import { Link } from './link.ts';
+import type { Entry } from './mempool/entry.ts';
+import { Orphans } from './mempool/orphans.ts';
+import { type Accepted, Mempool, type PoolTicket, type Rejected, type SubmitOptions } from './mempool/pool.ts';
+import { TxRelay } from './mempool/relay.ts';
+import { SavedTransactions } from './mempool/saved-transactions.ts';
+import { type GenerateId, GenerateJobs, type GenerateOrder, type GenerateStep } from './mining/generate.ts';
+import { buildTemplate } from './mining/template.ts';
+import { DenyRules } from './peer/deny.ts';
+import { Handshake, type PeerVersion } from './peer/handshake.ts';
+import { JunkCounts } from './peer/junk-counts.ts';
+import { consequence, describeOffence } from './peer/misbehaviour.ts';
+import { Pings } from './peer/ping.ts';
+import { SendBuffers } from './peer/send-buffers.ts';
+import type { BlockFiles, Core, Random, Store } from './ports.ts';
+import { earliest, StoreDamage, shuffled } from './ports.ts';
+import { Requests } from './requests.ts';
+import type { BlockFate } from './rpc/answers.ts';
+import type { PeerSummary, RpcContext } from './rpc/call.ts';
+import { Announcements } from './sync/announce.ts';
+import { BlockDownload } from './sync/block-download.ts';
+import { HeaderSync } from './sync/header-sync.ts';
+import { Serving } from './sync/serving.ts';
+import { decodeMessage, encodeMessage } from './wire/codec.ts';
+import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
+import {
+  INV_BLOCK,
+  INV_WITNESS_BLOCK,
+  type Inventory,
+  type Message,
+  SERVICE_NETWORK,
+  SERVICE_WEBSOCKET,
+  SERVICE_WITNESS,
+} from './wire/message.ts';
+
+export const VERSION = '0.1.0';
+const SERVICES = SERVICE_NETWORK | SERVICE_WITNESS | SERVICE_WEBSOCKET;
+/** Initial sync ends within this many blocks of the best header. */
+const CAUGHT_UP_BLOCKS = 24;
+/** Chain steps per event: small blocks go many at a time, and one large block makes its own turn (see `#advanceChain`). */
+const STEPS_PER_TURN = 16;
+const TRANSACTIONS_PER_TURN = 200;
+/** A message of this size costs one unit of `limits.readPerTurn` more. */
+const BYTES_PER_TURN_UNIT = 16_384;
+/** Transactions of one getdata that are looked up together. */
+const TRANSACTIONS_PER_ANSWER = 100;
+
+export interface NodeOptions {
+  readonly params: ChainParams;
+  readonly limits: Limits;
+  readonly random: Random;
+  readonly store: Store;
+  readonly blockFiles: BlockFiles;
+  /** Ranges of the store that were read before: `headersRange`, `addressesRange` and `poolRange` of chain/schema.ts. */
+  readonly rows: {
+    readonly headers: readonly Row[];
+    readonly addresses: readonly Row[];
+    readonly pool: readonly Row[];
+  };
+  /** Endpoints on which peers can dial us: announced to them, and never dialled. */
+  readonly listen: readonly Endpoint[];
+  /** Peers that are kept dialled. */
+  readonly connect: readonly DialTarget[];
+  /** Exchange addresses with peers and dial what is learned. */
+  readonly pex: boolean;
+  /** Appear in the user agent, as BIP 14 has it. */
+  readonly userAgentComments?: readonly string[];
+  /** Mine all the time, to this script, with this pause before each block. */
+  readonly mineTo?: { readonly script: Bytes; readonly intervalMs: Millis };
+  readonly now: Now;
+}
+
+/** Makes a node on what its store holds. Throws StoreDamage where that cannot be. */
+export function createNode(options: NodeOptions): Core {
+  return new GrapevineNode(options);
+}
+
+/** Who is waiting for the answer of a worker. */
+type Job =
+  | { readonly kind: 'block'; readonly ticket: number }
+  | { readonly kind: 'transaction'; readonly ticket: PoolTicket }
+  | { readonly kind: 'mine'; readonly id: GenerateId };
+
+/** Who brought a transaction: a peer, a user of this node, or the run of this node before. */
+type TransactionSource = PeerId | 'user' | 'saved';
+
+/** What became of a transaction, told once. */
+export type TransactionEnd = Accepted | Rejected;
+
+export class GrapevineNode implements Core {
+  readonly params: ChainParams;
+  readonly limits: Limits;
+  readonly tree: HeaderTree;
+  readonly chain: ChainState;
+  readonly pool: Mempool;
+  readonly dialer: Dialer;
+  readonly deny = new DenyRules();
+  readonly #store: Store;
+  readonly #listen: readonly Endpoint[];
+  readonly #userAgent: string;
+  readonly #startedAt: Now;
+  readonly #random: Random;
+
+  readonly #handshake: Handshake;
+  readonly #pings: Pings;
+  readonly #junk: JunkCounts;
+  readonly #buffers: SendBuffers;
+  readonly #addresses: AddressTable;
+  readonly #gossip: AddressGossip;
+  readonly #headers: HeaderSync;
+  readonly #download: BlockDownload;
+  readonly #announcements: Announcements;
+  readonly #serving: Serving;
+  readonly #relay: TxRelay;
+  readonly #orphans: Orphans;
+  readonly #saved: SavedTransactions;
+  readonly #generate: GenerateJobs;
+  readonly #requests: Requests;
+
+  readonly #links = new Map<PeerId, Link>();
+  /** Peers that have sent, or asked for, more than one turn could deal with. */
+  readonly #backlog = new Set<PeerId>();
+  readonly #jobs = new Map<JobId, Job>();
+  /** The same, from the ticket of the chain: to cancel. */
+  readonly #blockJobs = new Map<number, JobId>();
+  readonly #mineJobs = new Map<GenerateId, JobId>();
+  #nextJob = 1;
+  /** Who delivered a block whose fate is open: it is judged by it. */
+  readonly #blockSources = new Map<BlockHash, PeerId>();
+  /** Who wants to know the fate of a block. */
+  readonly #blockWaiters = new Map<BlockHash, ((fate: BlockFate) => void)[]>();
+  readonly #blockRejects = new Map<BlockHash, Reject>();
+  /** Who wants to know the end of a transaction under verification. */
+  readonly #txWaiters = new Map<PoolTicket, { source: TransactionSource; end: (end: TransactionEnd) => void }[]>();
+  /** Submissions that found too much under verification, tried again after the next answer. */
+  #busyWaiters: (() => void)[] = [];
+  readonly #generateWaiters = new Map<GenerateId, (step: Extract<GenerateStep, { type: 'done' | 'failed' }>) => void>();
+  /** Who waits for the chain to follow a judgement: until it rests, or, while blocks keep coming, until it is done. */
+  readonly #settledWaiters: { isDone(): boolean; end(): void }[] = [];
+
+  #initialSync = true;
+  #initialSyncDeadline: Millis;
+  /** When the store must be told of what the chain keeps back. */
+  #unsavedDeadline: Millis | undefined;
+  #mockTime: UnixSeconds | undefined;
+  #verifier: Verifier | undefined;
+  #newest: { readonly hash: BlockHash; readonly byId: ReadonlyMap<string, Transaction> } | undefined;
+  /** The chain may be able to go on. */
+  #chainDirty = true;
+  /** The chain has come to rest once: what the last run left of its pool can be judged. */
+  #reloads = false;
+  /** A user or a miner of ours has brought a block: there may be no peer to ask. */
+  #minesItself = false;
+  /** Something that the download or the header sync looks at has changed. */
+  #syncDirty = false;
+  #now: Now;
+  #actions: Action[] = [];
+
+  constructor(options: NodeOptions) {
+    const { params, limits, random, store, blockFiles, listen, pex } = options;
+    this.params = params;
+    this.limits = limits;
+    this.#store = store;
+    this.#listen = listen;
+    this.#startedAt = options.now;
+    this.#random = random.fork('node');
+    this.#now = options.now;
+    this.#initialSyncDeadline = options.now.mono + limits.headersTimeoutMs;
+    const comments = options.userAgentComments ?? [];
+    this.#userAgent = `/Grapevine:${VERSION}${comments.length === 0 ? '' : `(${comments.join('; ')})`}/`;
+
+    this.tree = new HeaderTree(params, options.rows.headers);
+    this.pool = new Mempool({ limits });
+    this.chain = new ChainState({
+      params,
+      tree: this.tree,
+      store,
+      blockFiles,
+      limits,
+      verified: (wtxid) => this.pool.verified(wtxid),
+    });
+
+    this.#handshake = new Handshake({
+      limits,
+      random: random.fork('handshake'),
+      services: SERVICES,
+      userAgent: this.#userAgent,
+    });
+    this.#pings = new Pings({ limits, random: random.fork('ping') });
+    this.#junk = new JunkCounts(limits);
+    this.#buffers = new SendBuffers(limits);
+    this.#addresses = new AddressTable({
+      limits,
+      params,
+      random: random.fork('addresses'),
+      rows: options.rows.addresses,
+      own: listen,
+      now: options.now,
+    });
+    this.#gossip = new AddressGossip({
+      limits,
+      params,
+      random: random.fork('gossip'),
+      own: listen,
+      services: SERVICES,
+      pex,
+    });
+    this.dialer = new Dialer({ limits, table: this.#addresses, own: listen, pex });
+    for (const target of options.connect) this.dialer.addManual(target, options.now);
+    this.#headers = new HeaderSync(this.tree, limits);
+    this.#download = new BlockDownload(this.tree, limits);
+    this.#announcements = new Announcements(this.tree, limits);
+    this.#serving = new Serving(limits);
+    this.#relay = new TxRelay({ limits, random: random.fork('relay') });
+    this.#orphans = new Orphans({ limits, random: random.fork('orphans') });
+    this.#saved = new SavedTransactions(options.rows.pool);
+    // They are judged by the chain as it was when the last run ended: a start may have to go on to the best tip first.
+    if (this.#saved.isLoading) {
+      const end = () => {
+        this.#reloads = true;
+      };
+      this.#settledWaiters.push({ isDone: () => false, end });
+    }
+    this.#generate = new GenerateJobs({
+      limits,
+      firstExtra: random.fork('mining').u32(),
+      template: (order, extra, now) => {
+        const { tip } = this.chain;
+        return buildTemplate({
+          source: order.transactions ?? this.pool,
+          tip: { hash: tip.hash, height: tip.height, time: tip.header.time, medianTimePast: tip.medianTimePast },
+          params,
+          now: now.unix,
+          script: order.script,
+          extra,
+        });
+      },
+    });
+    this.#requests = new Requests(this);
+    if (options.mineTo !== undefined) {
+      const { script, intervalMs } = options.mineTo;
+      const count = Number.POSITIVE_INFINITY;
+      // Its first actions leave with those of the first event.
+      this.startGenerate({ count, script, maxTries: count, intervalMs }, () => undefined);
+    }
+  }
+
+  handle(event: Event, clock: Now): readonly Action[] {
+    this.#now = this.#mockTime === undefined ? clock : { mono: clock.mono, unix: this.#mockTime };
+    try {
+      this.#onEvent(event);
+      this.#work();
+      this.#saveChain();
+    } catch (error) {
+      if (!(error instanceof StoreDamage)) throw error;
+      this.notice({ kind: 'damaged', message: error.message });
+    }
+    const actions = this.#actions;
+    this.#actions = [];
+    return actions;
+  }
+
+  nextDeadline(): Millis | undefined {
+    if (this.#chainDirty || this.#mayReload() || this.#backlog.size > 0) return this.#now.mono;
+    const machines = [
+      this.#handshake,
+      this.#pings,
+      this.#addresses,
+      this.#gossip,
+      this.dialer,
+      this.#headers,
+      this.#download,
+      this.#relay,
+      this.#orphans,
+      this.#generate,
+    ];
+    let next = earliest(this.#initialSync ? this.#initialSyncDeadline : undefined, this.#unsavedDeadline);
+    for (const machine of machines) next = earliest(next, machine.nextDeadline());
+    return next;
+  }
+
+  #onEvent(event: Event): void {
+    switch (event.type) {
+      case 'link-up':
+        return this.#onLinkUp(event);
+      case 'link-down':
+        return this.#onLinkDown(event.peer, event.reason);
+      case 'dial-failed':
+        return this.dialer.onDialFailed(event.dial, this.#now);
+      case 'bytes':
+        return this.#onBytes(event.peer, event.bytes);
+      case 'drained':
+        return this.#onDrained(event.peer, event.bytes);
+      case 'verified':
+        return this.#onVerified(event.job, event.failed);
+      case 'verifier':
+        this.#verifier = event.verifier;
+        return;
+      case 'mined':
+        return this.#onMined(event.job, event.nonce, event.hashes);
+      case 'scanned':
+        return this.#requests.onScanned(event.scan, event.rows, event.done);
+      case 'request':
+        return this.#requests.onRequest(event.request, event.method, event.params);
+      case 'request-closed':
+        return this.#requests.onClosed(event.request);
+      case 'tick':
+        return this.#onTick();
+      case 'stop':
+        return this.#onStop();
+      default:
+        return unreachable(event);
+    }
+  }
+
+  /** What may follow from any event: the chain goes a step further, and free peers are given work. */
+  #work(): void {
+    if (this.#chainDirty) this.#advanceChain();
+    if (this.#mayReload()) this.#reloadSome();
+    this.#requests.restartScans();
+    if (this.#syncDirty) {
+      this.#syncDirty = false;
+      this.#checkInitialSync();
+      this.#perform(this.#headers.schedule(this.#initialSync, this.#now));
+      const { tip, forksAreFull, isBehind } = this.chain;
+      const view = { tip, forksAreFull, isBehind, best: (peer: PeerId) => this.#headers.best(peer) };
+      this.#perform(this.#download.schedule(view, this.#now));
+    }
+    this.#dial(this.dialer.tick(this.#now));
+    this.#perform(this.#relay.tick(this.#relayState(), this.#now));
+  }
+
+  #onTick(): void {
+    const now = this.#now;
+    for (const peer of [...this.#backlog]) this.#takeTurn(this.#links.get(peer) as Link);
+    this.#perform(this.#handshake.tick(now));
+    this.#perform(this.#pings.tick(now));
+    this.#perform(this.#gossip.tick(now));
+    this.#perform(this.#headers.tick(now));
+    this.#perform(this.#download.tick(now));
+    this.#save(this.#addresses.tick(now));
+    this.#orphans.tick(now);
+    this.#steps(this.#generate.tick(now));
+    if (this.#initialSync && this.#initialSyncDeadline <= now.mono) this.#leaveInitialSync();
+  }
+
+  #onStop(): void {
+    this.#unsavedDeadline = this.#now.mono;
+    this.#save(this.#addresses.save());
+    this.#save(this.#saved.saveAll(this.pool.entries()));
+    this.#requests.onStop();
+    for (const peer of this.#links.keys()) this.disconnect(peer, 'the node stops');
+  }
+
+  #save(batch: Parameters<Store['write']>[0]): void {
+    if (batch.length === 0) return;
+    // What follows from a block is not told before the block.
+    this.chain.save();
+    this.#store.write(batch);
+  }
+
+  /** While it syncs and no user waits for a block, the store is told of many blocks at once. */
+  #saveChain(): void {
+    const waits = this.#blockWaiters.size > 0 || this.#settledWaiters.length > 0;
+    this.chain.defer(this.#initialSync && !waits);
+    const { mono } = this.#now;
+    if (this.#unsavedDeadline !== undefined && this.#unsavedDeadline <= mono) this.chain.save();
+    if (!this.chain.isUnsaved) this.#unsavedDeadline = undefined;
+    else this.#unsavedDeadline ??= mono + this.limits.unsavedMs;
+  }
+
+  // Peers
+
+  #onLinkUp(event: Extract<Event, { type: 'link-up' }>): void {
+    const { peer, direction, remote } = event;
+    const dialled = event.dial === undefined ? undefined : this.dialer.onLinkUp(event.dial, peer, remote);
+    const link = new Link(event, this.params.magic, this.limits.maxMessageBytes, dialled, this.#now);
+    this.#links.set(peer, link);
+    if (direction === 'outbound' && dialled === undefined) return this.disconnect(peer, 'it was not asked for');
+    if (direction === 'inbound') {
+      let inbound = 0;
+      for (const other of this.#links.values()) if (other.direction === 'inbound') inbound++;
+      if (inbound > this.limits.maxInbound) return this.disconnect(peer, 'too many inbound links');
+    }
+    const required = dialled === undefined || dialled.manual ? {} : { requiredServices: REQUIRED_SERVICES };
+    this.#perform(this.#handshake.add(peer, { direction, remote, ...required }, this.chain.tip.height, this.#now));
+  }
+
+  #onLinkDown(peer: PeerId, reason: string): void {
+    const link = this.#links.get(peer);
+    if (link === undefined) return;
+    this.#links.delete(peer);
+    this.#backlog.delete(peer);
+    if (this.#handshake.completed(peer) !== undefined) this.notice({ kind: 'peer-gone', peer, reason });
+    this.#handshake.remove(peer);
+    this.#pings.remove(peer);
+    this.#junk.remove(peer);
+    this.#buffers.remove(peer);
+    this.#gossip.remove(peer);
+    this.#headers.remove(peer);
+    this.#download.remove(peer);
+    this.#announcements.remove(peer);
+    this.#serving.remove(peer);
+    this.#relay.remove(peer);
+    this.#orphans.onPeerGone(peer);
+    this.dialer.onLinkDown(peer, this.#now);
+    this.#syncDirty = true;
+  }
+
+  #onDrained(peer: PeerId, bytes: number): void {
+    if (this.#buffers.onDrained(peer, bytes) === null) return;
+    const link = this.#links.get(peer);
+    if (link !== undefined) this.#takeTurn(link);
+  }
+
+  #onBytes(peer: PeerId, bytes: Bytes): void {
+    const link = this.#links.get(peer);
+    if (link === undefined || link.closing) return;
+    link.lastReceive = this.#now.unix;
+    link.bytesReceived += bytes.length;
+    this.#pings.onTraffic(peer, this.#now);
+    link.push(bytes);
+    // Whoever has a backlog waits for the next turn, like all others.
+    if (!this.#backlog.has(peer)) this.#takeTurn(link);
+  }
+
+  /**
+   * Reads from a peer and serves it, for one turn: so much and no more, so that a flood of one does not starve the others,
+   * and nothing at all while it does not take what we send. What is left waits for the next tick or for `drained`.
+   */
+  #takeTurn(link: Link): void {
+    const { peer } = link;
+    this.#backlog.delete(peer);
+    let budget = this.limits.readPerTurn;
+    while (budget > 0 && !link.closing && !this.#buffers.isFull(peer)) {
+      const frame = link.nextFrame();
+      if (frame === undefined) break;
+      budget -= 1;
+      if (frame.type === 'message') budget -= Math.floor(frame.payload.length / BYTES_PER_TURN_UNIT);
+      this.#onFrame(link, frame);
+    }
+    this.#serve(link);
+    if (link.closing) return;
+    const full = this.#buffers.isFull(peer);
+    if (!full && (link.isBehind || this.#serving.pending(peer) > 0)) this.#backlog.add(peer);
+    this.#gate(link);
+  }
+
+  /** Nothing is read from a peer that does not take what we send, nor from one that has sent more than we have read. */
+  #gate(link: Link): void {
+    const paused = this.#buffers.isFull(link.peer) || link.isBehind;
+    if (paused === link.paused || link.closing) return;
+    link.paused = paused;
+    this.#act({ type: paused ? 'pause' : 'resume', peer: link.peer });
+  }
+
+  #onFrame(link: Link, frame: Frame): void {
+    const { peer } = link;
+    switch (frame.type) {
+      case 'fatal':
+        return this.#perform([{ type: 'misbehaved', peer, why: frame.offence }]);
+      case 'skipped':
+        return this.#perform(this.#junk.onJunk(peer, this.#now));
+      case 'message': {
+        const decoded = decodeMessage(frame.command, frame.payload);
+        const known = decoded.ok && decoded.value !== null;
+        link.countReceived(known ? frame.command : '*other*', frame.payload.length + FRAME_HEADER_SIZE);
+        if (decoded.ok && decoded.value !== null) return this.#onMessage(link, decoded.value, frame.payload);
+        const offence = decoded.ok ? undefined : decoded.error.offence;
+        if (offence !== undefined) return this.#perform([{ type: 'misbehaved', peer, why: offence }]);
+        return this.#perform(this.#junk.onJunk(peer, this.#now));
+      }
+      default:
+        return unreachable(frame);
+    }
+  }
+
+  #onMessage(link: Link, message: Message, payload: Bytes): void {
+    const { peer } = link;
+    const now = this.#now;
+    const step = this.#handshake.onMessage(peer, message, this.chain.tip.height, now);
+    this.#perform(step.effects);
+    if (step.reachedSelf !== undefined) this.dialer.onSelf(step.reachedSelf);
+    if (step.completed !== undefined && !link.closing) this.#onHandshake(link, step.completed);
+    if (step.handled) return;
+    switch (message.type) {
+      case 'ping':
+        return this.#perform(this.#pings.onPing(peer, message.nonce));
+      case 'pong':
+        return this.#pings.onPong(peer, message.nonce, now);
+      case 'getaddr':
+        return this.#perform(this.#gossip.onGetaddr(peer, (at) => this.#addresses.sample(at), now));
+      case 'addr':
+      case 'addrv2': {
+        const { effects, learned, listens } = this.#gossip.onAddresses(peer, message.addresses, now);
+        this.#perform(effects);
+        this.#addresses.add(learned, now);
+        for (const endpoint of listens) this.dialer.onInboundEndpoint(peer, endpoint);
+        return;
+      }
+      case 'sendheaders':
+        return this.#announcements.onSendHeaders(peer);
+      case 'getheaders':
+        return this.#onGetheaders(peer, message.locator, message.stop);
+      case 'headers':
+        return this.#onHeaders(peer, message.headers);
+      case 'inv':
+        return this.#onInv(peer, message.items);
+      case 'getdata':
+        return this.#onGetdata(link, message.items);
+      case 'notfound': {
+        const hashes = message.items.filter(isBlockItem).map((item) => item.hash as BlockHash);
+        this.#download.onNotFound(peer, hashes, now);
+        this.#relay.onNotFound(peer, message.items);
+        this.#syncDirty = true;
+        return;
+      }
+      case 'block':
+        return this.#onPeerBlock(link, message.block, payload);
+      case 'tx':
+        return this.#onPeerTransaction(link, message.tx);
+      case 'feefilter':
+        return this.#relay.onFeeFilter(peer, message.satPerKvb);
+      case 'mempool':
+        return this.disconnect(peer, 'asked for the mempool, which is not offered');
+      case 'sendcmpct':
+        // Compact blocks are not offered: a peer that prefers them falls back to headers.
+        return;
+      case 'version':
+      case 'verack':
+      case 'wtxidrelay':
+      case 'sendaddrv2':
+        // The handshake has dealt with them.
+        return;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #onHandshake(link: Link, version: PeerVersion): void {
+    const { peer, direction, remote } = link;
+    const now = this.#now;
+    if (this.deny.deniesName(version.userAgent)) return this.disconnect(peer, 'a deny rule names it');
+    this.notice({ kind: 'peer', peer, userAgent: version.userAgent, direction, remote });
+    this.dialer.onHandshake(peer, version.services, now);
+    this.#headers.add(peer);
+    this.#download.add(peer);
+    this.#announcements.add(peer);
+    this.#serving.add(peer);
+    this.#syncDirty = true;
+    this.#perform([{ type: 'message', peer, message: { type: 'sendheaders' } }]);
+    this.#perform(this.#pings.add(peer, now));
+    this.#perform(this.#gossip.add(peer, { direction, remote, addrV2: version.addrV2 }, now));
+    const { wtxidRelay, relay } = version;
+    this.#relay.add(peer, { direction, wtxidRelay, relay }, this.pool.entries(), now);
+  }
+
+  #dial(orders: readonly DialOrder[]): void {
+    for (const { dial, target } of orders) this.#act({ type: 'dial', dial, target });
+  }
+
+  disconnect(peer: PeerId, reason: string): void {
+    const link = this.#links.get(peer);
+    if (link === undefined || link.closing) return;
+    link.closing = true;
+    this.#backlog.delete(peer);
+    // What it owed is asked of others at once, and its deadlines are no longer ours.
+    this.#headers.remove(peer);
+    this.#download.remove(peer);
+    this.#syncDirty = true;
+    this.#act({ type: 'disconnect', peer, reason });
+  }
+
+  /** Replaces the deny rules: links to what they name are closed, and what they no longer name is dialled at once. */
+  setDeny(names: readonly string[], endpoints: readonly string[]): void {
+    this.deny.set({ names, endpoints });
+    this.dialer.setDeny((endpoint) => this.deny.deniesEndpoint(endpoint), this.#now);
+    for (const link of this.#links.values()) {
+      const version = this.#handshake.completed(link.peer);
+      const denied =
+        (version !== undefined && this.deny.deniesName(version.userAgent)) ||
+        (link.dialled !== undefined && this.deny.deniesEndpoint(link.dialled.target));
+      if (denied) this.disconnect(link.peer, 'a deny rule names it');
+    }
+  }
+
+  /** Effects of machines become actions: messages become frames, offences cost what the one table says. */
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'message': {
+          const frame = encodeMessage(effect.message, this.params.magic);
+          this.#send(effect.peer, effect.message.type, frame);
+          break;
+        }
+        case 'disconnect':
+          this.disconnect(effect.peer, effect.reason);
+          break;
+        case 'misbehaved': {
+          const { peer, why } = effect;
+          if (consequence(why) === 'ignore') break;
+          const reason = describeOffence(why);
+          this.notice({ kind: 'misbehaved', peer, reason });
+          this.disconnect(peer, reason);
+          break;
+        }
+        default:
+          unreachable(effect);
+      }
+    }
+  }
+
+  #send(peer: PeerId, type: string, bytes: Bytes): void {
+    const link = this.#links.get(peer);
+    if (link === undefined || link.closing) return;
+    link.countSent(type, bytes.length, this.#now);
+    this.#act({ type: 'send', peer, bytes });
+    if (this.#buffers.onSend(peer, bytes.length) === 'pause') this.#gate(link);
+  }
+
+  // Headers and blocks
+
+  #onGetheaders(peer: PeerId, locator: readonly BlockHash[], stop: BlockHash): void {
+    const nodes = this.tree.headersAfter(locator, stop, this.limits.maxHeadersPerMessage, this.chain.tip);
+    const last = nodes[nodes.length - 1] ?? this.chain.tip;
+    this.#announcements.onServed(peer, last);
+    this.#perform([
+      { type: 'message', peer, message: { type: 'headers', headers: nodes.map(({ header }) => header) } },
+    ]);
+  }
+
+  #onHeaders(peer: PeerId, headers: Parameters<HeaderSync['onHeaders']>[1]): void {
+    const { effects, added } = this.#headers.onHeaders(peer, headers, this.chain.tip, this.#now);
+    if (added.length > 0) this.chain.saveHeaders();
+    this.#perform(effects);
+    this.#syncDirty = true;
+  }
+
+  #onInv(peer: PeerId, items: readonly Inventory[]): void {
+    for (const item of items) {
+      if (!isBlockItem(item)) continue;
+      const node = this.tree.get(item.hash as BlockHash);
+      if (node === undefined) this.#perform(this.#headers.onUnknownBlock(peer, this.#now));
+      else this.#headers.onKnown(peer, node);
+      this.#syncDirty = true;
+    }
+    this.#relay.onInv(peer, items, this.#hasTransaction, this.#now);
+  }
+
+  #onGetdata(link: Link, items: readonly Inventory[]): void {
+    if (!this.#serving.onGetdata(link.peer, items)) {
+      this.disconnect(link.peer, 'asks for more without taking what it gets');
+    }
+  }
+
+  /** Sends the blocks and transactions that the peer asked for, as long as it takes them and for one turn. */
+  #serve(link: Link): void {
+    const { peer } = link;
+    const missing: Inventory[] = [];
+    let transactions: Inventory[] = [];
+    const answer = () => {
+      this.#perform(this.#relay.onGetdata(peer, transactions, this.#lookup));
+      transactions = [];
+    };
+    for (let served = 0; served < this.limits.servedPerTurn; served++) {
+      if (link.closing || this.#buffers.isFull(peer)) break;
+      const item = this.#serving.next(peer);
+      if (item === undefined) break;
+      if (!isBlockItem(item)) transactions.push(item);
+      else if (!this.#serveBlock(link, item)) missing.push(item);
+      if (transactions.length === TRANSACTIONS_PER_ANSWER) answer();
+    }
+    if (transactions.length > 0) answer();
+    if (missing.length > 0) this.#perform([{ type: 'message', peer, message: { type: 'notfound', items: missing } }]);
+  }
+
+  /** False if we do not have the block, or hold it invalid. */
+  #serveBlock(link: Link, item: Inventory): boolean {
+    const { peer } = link;
+    const node = this.tree.get(item.hash as BlockHash);
+    if (node === undefined || node.place === undefined || node.invalid !== false) return false;
+    // It will have it: there is no need to tell it of this block, and getpeerinfo shows how far it is.
+    this.#headers.onKnown(peer, node);
+    if (item.kind === INV_WITNESS_BLOCK) {
+      this.#send(peer, 'block', encodeFrame(this.params.magic, 'block', this.chain.readBlockBytes(node)));
+    } else {
+      const { header, transactions } = this.chain.readBlock(node);
+      const block = { header, transactions: transactions.map(withoutWitness) };
+      this.#perform([{ type: 'message', peer, message: { type: 'block', block } }]);
+    }
+    return true;
+  }
+
+  #onPeerBlock(link: Link, block: Block, bytes: Bytes): void {
+    const { peer } = link;
+    const { hash, prevHash } = block.header;
+    link.lastBlock = this.#now.unix;
+    const requested = this.#download.onBlock(peer, hash, this.#now);
+    this.#syncDirty = true;
+    const parent = this.tree.get(prevHash);
+    if (parent === undefined) {
+      return this.#perform([{ type: 'misbehaved', peer, why: 'unrequested-orphan-block' }]);
+    }
+    if (!requested && !this.#wanted(block, parent)) return;
+    const { reject, node } = this.#acceptBlock(block, bytes.subarray(0, blockSize(block)));
+    if (node !== undefined) this.#headers.onKnown(peer, node);
+    if (reject === null || reject.code === 'duplicate') this.#download.onStored(hash, this.#now);
+    if (reject !== null) {
+      if (reject.code === 'duplicate') return;
+      this.notice({ kind: 'block-rejected', hash, height: parent.height + 1, reason: reject.reason, peer });
+      return this.#perform([{ type: 'misbehaved', peer, why: reject }]);
+    }
+    this.#blockSources.set(hash, peer);
+    // Bodies that wait for an ancestor are few; the oldest entry is the one that matters least.
+    if (this.#blockSources.size > this.limits.blockWindow) {
+      this.#blockSources.delete(this.#blockSources.keys().next().value as BlockHash);
+    }
+  }
+
+  /** RULES A8: an unrequested block is taken only if it may become the tip soon. */
+  #wanted(block: Block, parent: HeaderNode): boolean {
+    const known = this.tree.get(block.header.hash);
+    if (known?.place !== undefined) return false;
+    const { tip } = this.chain;
+    const workOfTip = tip.chainwork;
+    const work = known?.chainwork ?? parent.chainwork;
+    return work >= workOfTip && parent.height + 1 <= tip.height + this.limits.maxUnrequestedAhead;
+  }
+
+  /** `bytes` is its serialization, where we have it. */
+  #acceptBlock(block: Block, bytes?: Bytes): { reject: Reject | null; node: HeaderNode | undefined } {
+    const { result, node } = this.chain.acceptBlock(block, this.#now.unix, bytes);
+    this.#chainDirty = true;
+    return { reject: result, node };
+  }
+
+  /** A block from a user or a miner of ours. `end` is told once its fate is known. */
+  submitBlock(block: Block, end: (fate: BlockFate) => void): void {
+    const { hash } = block.header;
+    // Whoever is told that we have it must be able to rely on it.
+    this.chain.save();
+    const { reject } = this.#acceptBlock(block);
+    this.#minesItself ||= reject === null;
+    if (reject?.code === 'duplicate') return end({ type: 'duplicate' });
+    if (reject !== null) return end({ type: 'rejected', reject });
+    const waiters = this.#blockWaiters.get(hash);
+    if (waiters === undefined) this.#blockWaiters.set(hash, [end]);
+    else waiters.push(end);
+  }
+
+  /** Some steps of the chain, and what follows from them. A single call stays short: the rest is asked for by a deadline now. */
+  #advanceChain(): void {
+    let transactions = 0;
+    for (let step = 0; step < STEPS_PER_TURN && transactions < TRANSACTIONS_PER_TURN; step++) {
+      const progress = this.chain.advance();
+      this.#applyProgress(progress);
+      transactions += costOf(progress);
+      if (!progress.more) {
+        this.#chainDirty = false;
+        break;
+      }
+    }
+    this.#tellBlockFates();
+  }
+
+  #applyProgress(progress: ChainProgress): void {
+    for (const { ticket, checks } of progress.verify) {
+      const job = this.#job({ kind: 'block', ticket });
+      this.#blockJobs.set(ticket, job);
+      this.#act({ type: 'verify', job, checks });
+    }
+    for (const ticket of progress.cancel) {
+      const job = this.#blockJobs.get(ticket);
+      if (job === undefined) continue;
+      this.#blockJobs.delete(ticket);
+      this.#jobs.delete(job);
+      this.#act({ type: 'cancel', job });
+    }
+    for (const { node, reject } of progress.failures) {
+      const peer = this.#blockSources.get(node.hash);
+      this.#blockSources.delete(node.hash);
+      this.#blockRejects.set(node.hash, reject);
+      const source = peer === undefined ? {} : { peer };
+      this.notice({ kind: 'block-rejected', hash: node.hash, height: node.height, reason: reject.reason, ...source });
+      if (peer !== undefined) this.#perform([{ type: 'misbehaved', peer, why: reject }]);
+    }
+    for (const update of progress.updates) this.#onChainUpdate(update);
+    if (progress.updates.length > 0 || progress.failures.length > 0) this.#syncDirty = true;
+    if (progress.more) this.#chainDirty = true;
+  }
+
+  /** The chain has another tip. The order matters: the pool first, because templates and relay read it. */
+  #onChainUpdate(update: ChainUpdate): void {
+    const { tip, connected, disconnected } = update;
+    const connectedBlocks = connected.map(({ block }) => block);
+    const { returned, removed } = this.pool.onChainUpdate(update, this.chain, this.#now);
+    for (const { transactions } of connectedBlocks) this.#save(this.#saved.forget(transactions));
+    this.#save(this.#saved.forget(removed.map(({ tx }) => tx)));
+    // A user may have been told that one of them is safe, and now no block holds it.
+    for (const entry of returned) this.#save(this.#saved.save(entry, true));
+    // While it syncs it asks nobody for transactions, so there is no need to know which of them are confirmed.
+    this.#relay.onTip(
+      disconnected.map(({ block }) => block),
+      this.#initialSync ? [] : connectedBlocks,
+    );
+    for (const entry of returned) {
+      this.#relay.onAccepted(entry, undefined, this.#now);
+      this.notice({ kind: 'transaction', txid: entry.tx.txid, source: 'reorg' });
+    }
+    for (const { node } of connected) this.#blockSources.delete(node.hash);
+    for (const block of connectedBlocks) this.#retryOrphans(this.#orphans.onBlock(block));
+    for (let i = 0; i < connected.length; i++) this.#download.onConnected();
+    // Only what leads to the best header counts as arriving in time: others must not hold the latch.
+    if (this.tree.contains(this.tree.best, tip)) {
+      this.#initialSyncDeadline = this.#now.mono + this.limits.headersTimeoutMs;
+    }
+    this.#checkInitialSync();
+    if (!this.#initialSync) {
+      const nodes = connected.map(({ node }) => node);
+      this.#perform(this.#announcements.onTip(nodes, (peer) => this.#headers.best(peer)));
+    }
+    let transactions = 0;
+    for (const block of connectedBlocks) transactions += block.transactions.length;
+    this.notice({ kind: 'tip', hash: tip.hash, height: tip.height, disconnected: disconnected.length, transactions });
+    this.#steps(this.#generate.onTip(tip.hash, this.#now));
+    this.#requests.onTip();
+  }
+
+  #tellBlockFates(): void {
+    for (const [hash, waiters] of this.#blockWaiters) {
+      if (this.chain.isPending(hash)) continue;
+      this.#blockWaiters.delete(hash);
+      this.chain.save();
+      const fate = this.#fateOf(hash);
+      for (const end of waiters) end(fate);
+    }
+    this.#blockRejects.clear();
+    const idle = !this.#chainDirty && this.chain.stats.windowSteps === 0;
+    for (const waiter of this.#settledWaiters.splice(0)) {
+      if (idle || waiter.isDone()) {
+        this.chain.save();
+        waiter.end();
+      } else this.#settledWaiters.push(waiter);
+    }
+  }
+
+  #fateOf(hash: BlockHash): BlockFate {
+    const reject = this.#blockRejects.get(hash);
+    if (reject !== undefined) return { type: 'rejected', reject };
+    const node = this.tree.get(hash);
+    return node !== undefined && this.chain.contains(node) ? { type: 'connected' } : { type: 'inconclusive' };
+  }
+
+  /** The user changed what counts as valid; `settled` is told when the chain has followed. */
+  judge(hash: BlockHash, how: 'invalidate' | 'reconsider' | 'precious', settled: () => void): void {
+    const node = this.tree.get(hash);
+    if (node === undefined) throw new Error(`${how} of an unknown block`);
+    if (how === 'invalidate') this.chain.invalidate(node);
+    else if (how === 'reconsider') this.chain.reconsider(node);
+    else this.chain.precious(node);
+    this.#chainDirty = true;
+    const isDone = () => (how === 'invalidate' ? !this.chain.contains(node) : !this.chain.isPending(hash));
+    this.#settledWaiters.push({ isDone: () => this.#initialSync && isDone(), end: settled });
+  }
+
+  /** DESIGN.md section 4: a latch, left once and never entered again, so that an old tip alone refuses nobody. */
+  #checkInitialSync(): void {
+    if (!this.#initialSync) return;
+    // After a restart our own tip is the best header that we know, until a peer has told what it has.
+    if (!this.#headers.anyCaughtUp && !this.#minesItself) return;
+    if (this.chain.tip.height + CAUGHT_UP_BLOCKS >= this.tree.best.height) this.#leaveInitialSync();
+  }
+
+  #leaveInitialSync(): void {
+    if (!this.#initialSync) return;
+    this.#initialSync = false;
+    this.#syncDirty = true;
+    this.notice({ kind: 'initial-sync-done', height: this.chain.tip.height });
+  }
+
+  // Transactions
+
+  #onPeerTransaction(link: Link, tx: Transaction): void {
+    const { peer } = link;
+    link.lastTransaction = this.#now.unix;
+    this.#relay.onTx(peer, tx);
+    if (this.#initialSync || this.#relay.isSettled(tx.wtxid) || this.#orphans.has(tx.wtxid)) return;
+    this.#submitFromPeer(peer, tx);
+  }
+
+  #submitFromPeer(peer: PeerId, tx: Transaction): void {
+    const verdict = this.pool.submit(tx, this.chain, this.#now);
+    switch (verdict.type) {
+      case 'accepted':
+      case 'rejected':
+        return this.#onTransactionEnd(tx, verdict, peer);
+      case 'verify':
+        this.#txWaiters.set(verdict.ticket, [{ source: peer, end: () => undefined }]);
+        return this.#verifyTransaction(verdict.ticket, verdict.checks);
+      case 'pending':
+        return;
+      case 'busy':
+        return this.#relay.onBusy(peer, tx, this.#now);
+      default:
+        return unreachable(verdict);
+    }
+  }
+
+  /** A transaction of a user, now or before a restart. `end` is told once, perhaps at once. */
+  submitTransaction(
+    tx: Transaction,
+    options: SubmitOptions,
+    end: (end: TransactionEnd) => void,
+    source: 'user' | 'saved' = 'user',
+  ): void {
+    const verdict = this.pool.submit(tx, this.chain, this.#now, options);
+    switch (verdict.type) {
+      case 'accepted':
+      case 'rejected':
+        if (options.test !== true) this.#onTransactionEnd(tx, verdict, source);
+        return end(verdict);
+      case 'verify':
+        this.#txWaiters.set(verdict.ticket, [{ source, end }]);
+        return this.#verifyTransaction(verdict.ticket, verdict.checks);
+      case 'pending':
+        // Whoever else brought it: when that copy has settled, ours is judged on what is true then.
+        this.#txWaiters.get(verdict.ticket)?.push({
+          source,
+          end: () => this.submitTransaction(tx, options, end, source),
+        });
+        return;
+      case 'busy':
+        this.#busyWaiters.push(() => this.submitTransaction(tx, options, end, source));
+        return;
+      default:
+        return unreachable(verdict);
+    }
+  }
+
+  #verifyTransaction(ticket: PoolTicket, checks: Bytes): void {
+    this.#act({ type: 'verify', job: this.#job({ kind: 'transaction', ticket }), checks });
+  }
+
+  #onTransactionVerified(ticket: PoolTicket, failed: number | null): void {
+    for (const settled of this.pool.onVerified(ticket, failed, this.chain, this.#now)) {
+      const waiters = this.#txWaiters.get(settled.ticket) ?? [];
+      this.#txWaiters.delete(settled.ticket);
+      if (!settled.test) this.#onTransactionEnd(settled.tx, settled.result, waiters[0]?.source ?? 'user');
+      for (const { end } of waiters) end(settled.result);
+    }
+    this.#retryBusy();
+  }
+
+  /** Verification has room again: those that found none try in their order, until one finds none. */
+  #retryBusy(): void {
+    for (let again = this.#busyWaiters.shift(); again !== undefined; again = this.#busyWaiters.shift()) {
+      const waiting = this.#busyWaiters.length;
+      again();
+      if (this.#busyWaiters.length === waiting) continue;
+      // It has queued itself at the end, and keeps its place at the front.
+      this.#busyWaiters.unshift(this.#busyWaiters.pop() as () => void);
+      return;
+    }
+  }
+
+  #onTransactionEnd(tx: Transaction, end: TransactionEnd, source: TransactionSource): void {
+    const peer = typeof source === 'string' ? undefined : source;
+    if (end.type === 'accepted') {
+      const { entry, replaced } = end;
+      this.#save(this.#saved.forget(replaced.map((other) => other.tx)));
+      if (source === 'user') this.saveForUser(entry);
+      this.#relay.onAccepted(entry, peer, this.#now, source === 'user' || this.#saved.isOwn(tx.txid));
+      const told = source === 'user' ? 'local' : source === 'saved' ? 'saved' : 'peer';
+      this.notice({ kind: 'transaction', txid: tx.txid, source: told });
+      return this.#retryOrphans(this.#orphans.takeChildren(tx.txid));
+    }
+    const { reject, missing } = end;
+    const known = reject.code === 'txn-already-in-mempool' ? this.pool.getByWtxid(tx.wtxid) : undefined;
+    // A user is told that this is as good as accepted, so it must be: the other copy may have come from a peer.
+    if (known !== undefined && source === 'user') this.saveForUser(known);
+    if (known === undefined && source === 'saved') this.#save(this.#saved.forget([tx]));
+    const by = peer === undefined ? {} : { peer };
+    this.notice({ kind: 'transaction-rejected', txid: tx.txid, reason: reject.reason, ...by });
+    if (missing !== undefined && peer !== undefined) return this.#onOrphan(peer, tx, missing);
+    this.#relay.onRejected(tx, reject);
+    if (peer !== undefined) this.#perform([{ type: 'misbehaved', peer, why: reject }]);
+  }
+
+  /** Its parents may be on their way: it is kept for a while, and they are asked for. */
+  #onOrphan(peer: PeerId, tx: Transaction, missing: readonly Txid[]): void {
+    if (missing.some((txid) => this.#relay.isSettled(txid))) return;
+    if (!this.#orphans.add(tx, peer, this.#now)) return;
+    this.#relay.requestParents(peer, missing, this.#hasTransaction, this.#now);
+  }
+
+  /** Before the user is answered: what was acknowledged outlives the process. */
+  saveForUser(entry: Entry): void {
+    this.#save(this.#saved.save(entry, true));
+    // What a full pool evicted left its row behind.
+    if (!this.#saved.isLoading && this.#saved.size > this.pool.size) {
+      this.#save(this.#saved.sweep((txid) => this.pool.get(txid) !== undefined));
+    }
+  }
+
+  #mayReload(): boolean {
+    return this.#reloads && this.#saved.open < TRANSACTIONS_PER_TURN && this.#saved.waiting > 0;
+  }
+
+  /** Submits some of what the last run left in its pool, as a user would. */
+  #reloadSome(): void {
+    const oldest = this.#now.unix - this.limits.mempoolExpirySeconds;
+    for (let i = 0; i < TRANSACTIONS_PER_TURN && this.#mayReload(); i++) {
+      const { tx, time } = this.#saved.next();
+      const end = () => this.#saved.onEnd();
+      if (time >= oldest) this.submitTransaction(tx, {}, end, 'saved');
+      else {
+        this.#save(this.#saved.forget([tx]));
+        end();
+      }
+    }
+  }
+
+  #retryOrphans(orphans: ReturnType<Orphans['takeChildren']>): void {
+    for (const { tx, peer } of orphans) this.#submitFromPeer(peer, tx);
+  }
+
+  readonly #hasTransaction = (kind: 'txid' | 'wtxid', hash: string): boolean =>
+    this.pool.has(kind, hash) || (kind === 'wtxid' && this.#orphans.has(hash as Wtxid));
+
+  /** For getdata: from the pool, or from the newest block. */
+  readonly #lookup = (kind: 'txid' | 'wtxid', hash: string): { tx: Transaction; sequence: number } | undefined => {
+    const entry: Entry | undefined =
+      kind === 'txid' ? this.pool.get(hash as Txid) : this.pool.getByWtxid(hash as Wtxid);
+    if (entry !== undefined) return { tx: entry.tx, sequence: entry.sequence };
+    const tx = this.#newestTransactions().get(hash);
+    return tx === undefined ? undefined : { tx, sequence: 0 };
+  };
+
+  /** The transactions of the newest block by both their ids, made when a peer first asks for one. */
+  #newestTransactions(): ReadonlyMap<string, Transaction> {
+    const { tip } = this.chain;
+    if (this.#newest?.hash !== tip.hash) {
+      const byId = new Map<string, Transaction>();
+      for (const tx of this.chain.readBlock(tip).transactions) byId.set(tx.txid, tx).set(tx.wtxid, tx);
+      this.#newest = { hash: tip.hash, byId };
+    }
+    return this.#newest.byId;
+  }
+
+  #relayState(): Parameters<TxRelay['tick']>[0] {
+    return {
+      verifying: this.pool.verifying,
+      minFeeRate: this.pool.minFeeRate(this.#now),
+      initialSync: this.#initialSync,
+      has: this.#hasTransaction,
+    };
+  }
+
+  // Mining
+
+  /** Starts a mining job; `end` is told once. False where too many wait already. */
+  startGenerate(
+    order: GenerateOrder,
+    end: (step: Extract<GenerateStep, { type: 'done' | 'failed' }>) => void,
+  ): GenerateId | undefined {
+    const started = this.#generate.start(order, this.#now);
+    if (started === undefined) return undefined;
+    this.#generateWaiters.set(started.id, end);
+    this.#steps(started.steps);
+    return started.id;
+  }
+
+  cancelGenerate(id: GenerateId): void {
+    this.#generateWaiters.delete(id);
+    this.#steps(this.#generate.cancel(id, this.#now));
+  }
+
+  #steps(steps: readonly GenerateStep[]): void {
+    for (const step of steps) {
+      switch (step.type) {
+        case 'mine': {
+          const job = this.#job({ kind: 'mine', id: step.id });
+          this.#mineJobs.set(step.id, job);
+          this.#act({ type: 'mine', job, header: step.header, bits: step.bits });
+          break;
+        }
+        case 'cancel': {
+          const job = this.#mineJobs.get(step.id);
+          this.#mineJobs.delete(step.id);
+          if (job === undefined) break;
+          this.#jobs.delete(job);
+          this.#act({ type: 'cancel', job });
+          break;
+        }
+        case 'submit': {
+          const { hash } = step.block.header;
+          this.submitBlock(step.block, (fate) => {
+            const outcome =
+              fate.type === 'rejected' ? fate.reject : fate.type === 'connected' ? 'active' : ('stale' as const);
+            this.#steps(this.#generate.onBlock(hash, outcome, this.#now));
+          });
+          break;
+        }
+        case 'done':
+        case 'failed': {
+          const end = this.#generateWaiters.get(step.id);
+          this.#generateWaiters.delete(step.id);
+          end?.(step);
+          break;
+        }
+        default:
+          unreachable(step);
+      }
+    }
+  }
+
+  #onMined(job: JobId, nonce: number | null, hashes: number): void {
+    const owner = this.#jobs.get(job);
+    if (owner?.kind !== 'mine') return;
+    this.#jobs.delete(job);
+    this.#mineJobs.delete(owner.id);
+    this.#steps(this.#generate.onMined(owner.id, nonce, hashes, this.#now));
+  }
+
+  // Jobs of workers
+
+  #job(owner: Job): JobId {
+    const job = this.#nextJob++ as JobId;
+    this.#jobs.set(job, owner);
+    return job;
+  }
+
+  #onVerified(job: JobId, failed: number | null): void {
+    const owner = this.#jobs.get(job);
+    if (owner === undefined) return;
+    this.#jobs.delete(job);
+    if (owner.kind === 'transaction') return this.#onTransactionVerified(owner.ticket, failed);
+    if (owner.kind !== 'block') return;
+    this.#blockJobs.delete(owner.ticket);
+    this.#chainDirty = true;
+    this.#applyProgress(this.chain.onVerified(owner.ticket, failed));
+    this.#tellBlockFates();
+  }
+
+  // For requests
+
+  get now(): Now {
+    return this.#now;
+  }
+
+  /** The coin as the next transaction may spend it: of the chain or the pool, and spent by neither. */
+  coin(txid: Txid, vout: number): Coin | undefined {
+    const key = outPointKey(txid, vout);
+    return this.pool.spender(key) === undefined ? this.pool.coin(key, this.chain) : undefined;
+  }
+
+  /** 0 gives the clock back. */
+  setMockTime(time: UnixSeconds): void {
+    this.#mockTime = time === 0 ? undefined : time;
+    if (time !== 0) this.#now = { mono: this.#now.mono, unix: time };
+  }
+
+  act(action: Extract<Action, { type: 'reply' | 'scan' | 'cancel-scan' }>): void {
+    // The rows of a range come from the store alone.
+    if (action.type === 'scan') this.chain.save();
+    this.#act(action);
+  }
+
+  notice(notice: Notice): void {
+    this.#act({ type: 'notice', notice });
+  }
+
+  #act(action: Action): void {
+    this.#actions.push(action);
+  }
+
+  context(manualNodes: readonly string[]): RpcContext {
+    return {
+      params: this.params,
+      limits: this.limits,
+      now: this.#now,
+      startedAt: this.#startedAt,
+      tree: this.tree,
+      chain: this.chain,
+      pool: this.pool,
+      initialSync: this.#initialSync,
+      services: SERVICES,
+      userAgent: this.#userAgent,
+      verifier: this.#verifier,
+      localAddresses: this.#listen,
+      sizeOnDisk: this.tree.bodyBytes,
+      peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
+      addresses: () => shuffled(this.#addresses.entries(), this.#random),
+      manualNodes: () => manualNodes,
+    };
+  }
+
+  #summary(link: Link): PeerSummary {
+    const { peer } = link;
+    const rtt = this.#pings.rtt(peer, this.#now);
+    const counts = this.#gossip.counts(peer);
+    const best = this.#headers.best(peer);
+    return {
+      id: peer,
+      direction: link.direction,
+      transport: link.transport,
+      remote: link.remote,
+      local: link.local,
+      version: this.#handshake.completed(peer),
+      learned: link.dialled === undefined ? 'inbound' : link.dialled.manual ? 'manual' : 'gossip',
+      connectedAt: link.connectedAt,
+      lastSend: link.lastSend,
+      lastReceive: link.lastReceive,
+      lastTransaction: link.lastTransaction,
+      lastBlock: link.lastBlock,
+      bytesSent: link.bytesSent,
+      bytesReceived: link.bytesReceived,
+      bytesSentByType: link.sentByType,
+      bytesReceivedByType: link.receivedByType,
+      pingLastMs: rtt.lastMs,
+      pingMinMs: rtt.minMs,
+      pingWaitingMs: rtt.waitingMs,
+      syncedHeaders: best?.height ?? -1,
+      syncedBlocks: best === undefined ? -1 : this.tree.commonAncestor(best, this.chain.tip).height,
+      inFlight: this.#download.inFlight(peer).map((node) => node.height),
+      addressesProcessed: counts.processed,
+      addressesRateLimited: counts.rateLimited,
+      feeFilter: this.#relay.feeFilter(peer),
+    };
+  }
+}
+
+function isBlockItem(item: Inventory): boolean {
+  return item.kind === INV_BLOCK || item.kind === INV_WITNESS_BLOCK;
+}
+
+/** What a step of the chain cost, in transactions. */
+function costOf(progress: ChainProgress): number {
+  let cost = 0;
+  for (const { checks } of progress.verify) cost += checks.length / CHECK_SIZE;
+  for (const { connected, disconnected } of progress.updates) {
+    for (const { block } of [...connected, ...disconnected]) cost += block.transactions.length;
+  }
+  return cost;
+}
