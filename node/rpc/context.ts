@@ -1,0 +1,72 @@
+/** What the methods may look at: the machines, read only, and what only node.ts knows. It fills this value for each call. */
+import type { ChainParams } from '../../consensus/params.ts';
+import type { Direction, Endpoint, Now, PeerId, Transport, UnixSeconds, Verifier } from '../boundary.ts';
+import type { ChainState } from '../chain/chain-state.ts';
+import type { HeaderTree } from '../chain/header-tree.ts';
+import type { Limits } from '../limits.ts';
+import type { Mempool } from '../mempool/pool.ts';
+import type { PeerVersion } from '../peer/handshake.ts';
+import type { GossipAddress } from '../wire/message.ts';
+
+export interface RpcContext {
+  readonly params: ChainParams;
+  readonly limits: Limits;
+  readonly now: Now;
+  readonly startedAt: Now;
+  readonly tree: HeaderTree;
+  readonly chain: ChainState;
+  readonly pool: Mempool;
+  /** The latch of DESIGN.md section 4: false from the moment that the node has caught up once. */
+  readonly initialSync: boolean;
+  /** Our own service bits and user agent, as sent in `version`. */
+  readonly services: bigint;
+  readonly userAgent: string;
+  /** Undefined until it is told, shortly after the start. */
+  readonly verifier: Verifier | undefined;
+  /** Endpoints that we announce. */
+  readonly localAddresses: readonly Endpoint[];
+  /** Sum of the bytes of all block files. */
+  readonly sizeOnDisk: number;
+  /** Links in the order of their ids, those that have not finished the handshake included. */
+  peers(): readonly PeerSummary[];
+  /** Known addresses in random order. */
+  addresses(): readonly GossipAddress[];
+  /** Nodes that `addnode add` keeps dialled, as the callers named them. */
+  manualNodes(): readonly string[];
+}
+
+/** One link, as getpeerinfo shows it. Times are seconds since 1970, 0 for never. */
+export interface PeerSummary {
+  readonly id: PeerId;
+  readonly direction: Direction;
+  readonly transport: Transport;
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+  /** Undefined until the handshake is complete. */
+  readonly version: PeerVersion | undefined;
+  /** How we came to dial it; inbound links were not dialled. */
+  readonly learned: 'inbound' | 'manual' | 'gossip';
+  readonly connectedAt: UnixSeconds;
+  readonly lastSend: UnixSeconds;
+  readonly lastReceive: UnixSeconds;
+  readonly lastTransaction: UnixSeconds;
+  readonly lastBlock: UnixSeconds;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** By command; a command that was never seen is absent. */
+  readonly bytesSentByType: ReadonlyMap<string, number>;
+  readonly bytesReceivedByType: ReadonlyMap<string, number>;
+  readonly pingLastMs: number | undefined;
+  readonly pingMinMs: number | undefined;
+  /** How long a ping has been unanswered. */
+  readonly pingWaitingMs: number | undefined;
+  /** Height of the last header and block that we have in common, -1 if unknown. */
+  readonly syncedHeaders: number;
+  readonly syncedBlocks: number;
+  /** Heights of the blocks that it was asked for. */
+  readonly inFlight: readonly number[];
+  readonly addressesProcessed: number;
+  readonly addressesRateLimited: number;
+  /** Its fee filter in satoshis per 1000 virtual bytes. */
+  readonly feeFilter: bigint;
+}
