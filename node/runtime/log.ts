@@ -1,0 +1,40 @@
+/**
+ * Logs. A line is a moment, a level, a message and fields; where lines go and how they look is the command's choice.
+ * Levels: `debug` prints every event and action at the edge of the core, `info` what people want to know.
+ */
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFields = { readonly [name: string]: string | number | boolean | null | undefined };
+
+export interface Logger {
+  /** False spares the work of describing what would not be printed. */
+  readonly debugging: boolean;
+  log(level: LogLevel, message: string, fields?: LogFields): void;
+}
+
+const severity: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+/** Prints nothing. */
+export const silentLogger: Logger = { debugging: false, log: () => undefined };
+
+/** Lines of text or of JSON (NDJSON) from `least` upwards. */
+export function lineLogger(write: (line: string) => void, format: 'text' | 'json', least: LogLevel): Logger {
+  return {
+    debugging: least === 'debug',
+    log(level, message, fields = {}) {
+      if (severity[level] < severity[least]) return;
+      const time = new Date().toISOString();
+      write(
+        format === 'json'
+          ? `${JSON.stringify({ time, level, message, ...fields })}\n`
+          : `${time.slice(11, 23)} ${level === 'info' ? '' : `${level} `}${message}${textFields(fields)}\n`,
+      );
+    },
+  };
+}
+
+function textFields(fields: LogFields): string {
+  let text = '';
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) text += ` ${name}=${value}`;
+  return text;
+}
