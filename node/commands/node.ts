@@ -1,0 +1,124 @@
+/** `grapevine node`: its options, read from text and checked. What runs a node is loaded only when one is to run. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { decodeAddress } from '../../consensus/address.ts';
+import type { Bytes } from '../../consensus/brand.ts';
+import { type ChainParams, networkByName, networkNames } from '../../consensus/params.ts';
+import type { DialTarget, Endpoint } from '../boundary.ts';
+import { internetLimits, type Limits, localLimits } from '../limits.ts';
+import { readDialTarget, readEndpoint, readListen } from './addresses.ts';
+import { globalOptions, usageError } from './cli.ts';
+import { addQueries } from './node-queries.ts';
+
+/** What a node is started with. */
+export interface NodeSettings {
+  readonly params: ChainParams;
+  readonly limits: Limits;
+  readonly rpc: Endpoint;
+  readonly listen: readonly Endpoint[];
+  readonly connect: readonly DialTarget[];
+  readonly pex: boolean;
+  readonly userAgentComments: readonly string[];
+  /** Script that blocks are mined to all the time. */
+  readonly mineTo: Bytes | undefined;
+  /** Make the store again from the block files. */
+  readonly reindex: boolean;
+  /** End when the process that started this one has closed our standard input. */
+  readonly exitWithParent: boolean;
+}
+
+const profiles = { local: localLimits, internet: internetLimits } as const;
+
+const EXAMPLES = `
+Examples:
+  $ grapevine node                                            a node on regtest, ports 18443 (RPC) and 18444 (peers)
+  $ grapevine node --datadir /tmp/n2 --rpc :0 --listen ws://127.0.0.1:0 --connect ws://127.0.0.1:18444
+                                                              a second one beside it, on free ports
+  $ grapevine node --mine bcrt1p…                             mine all the time
+  $ grapevine node status                                     ask the running node
+  $ grapevine node rpc getblock HASH 2                        any method of the JSON-RPC interface`;
+
+interface Parsed {
+  readonly network: string;
+  readonly rpc?: string;
+  readonly listen?: readonly string[];
+  readonly connect?: readonly string[];
+  readonly pex: boolean;
+  readonly mine?: string;
+  readonly profile?: keyof typeof profiles;
+  readonly userAgentComment?: readonly string[];
+  readonly reindex?: boolean;
+  readonly exitWithParent?: boolean;
+}
+
+export function nodeCommand(): Command {
+  const command = new Command('node')
+    .description('Run a full node: it finds peers, checks and relays blocks and transactions, and answers JSON-RPC.')
+    .option('--network <name>', `the network: ${networkNames.join(', ')}`, 'regtest')
+    .option('--rpc <host:port>', 'where JSON-RPC is answered; port 0 picks a free one (default: 127.0.0.1:18443)')
+    .option('--listen <url>', 'where peers are answered; repeatable (default: ws://127.0.0.1:18444)', collect)
+    .option('--connect <url>', 'a peer to stay connected with: ws://, wss:// or tcp://HOST:PORT; repeatable', collect)
+    .option('--no-pex', 'neither exchange addresses with peers nor dial what they tell')
+    .option('--mine <address>', 'mine all the time, to this address')
+    .addOption(
+      new Option('--profile <name>', 'limits for this machine alone or for the internet (default: by network)').choices(
+        Object.keys(profiles),
+      ),
+    )
+    .option('--user-agent-comment <text>', 'appears in the user agent; repeatable', collectComment)
+    .option('--reindex', 'make the store again from the block files, after damage')
+    .option('--exit-with-parent', 'end when standard input is closed')
+    .addHelpText('after', EXAMPLES)
+    .helpCommand(true)
+    .allowExcessArguments() // A word that is no command is named in our own error.
+    .action(async (parsed: Parsed, self: Command) => {
+      if (self.args.length > 0) {
+        const known = self.commands.map((child) => child.name()).join(', ');
+        throw usageError(
+          `unknown command 'node ${self.args[0]}'`,
+          `known are ${known}; "grapevine node" alone runs one`,
+        );
+      }
+      const settings = readSettings(parsed);
+      const { runNode } = await import('./run-node.ts');
+      await runNode(settings, globalOptions(self.optsWithGlobals()));
+    });
+  addQueries(command);
+  return command;
+}
+
+function readSettings(parsed: Parsed): NodeSettings {
+  const params = networkByName(parsed.network);
+  if (params === undefined) {
+    throw usageError(`there is no network "${parsed.network}"`, `known networks: ${networkNames.join(', ')}`);
+  }
+  const { listen = [`ws://127.0.0.1:${params.defaultPort}`], connect = [], userAgentComment = [] } = parsed;
+  return {
+    params,
+    limits: profiles[parsed.profile ?? (params.loopbackRoutable ? 'local' : 'internet')],
+    rpc: readEndpoint(parsed.rpc ?? `127.0.0.1:${params.defaultRpcPort}`, '--rpc'),
+    listen: listen.map(readListen),
+    connect: connect.map((text) => readDialTarget(text, params.defaultPort)),
+    pex: parsed.pex,
+    userAgentComments: userAgentComment,
+    mineTo: parsed.mine === undefined ? undefined : readAddress(parsed.mine, params),
+    reindex: parsed.reindex === true,
+    exitWithParent: parsed.exitWithParent === true,
+  };
+}
+
+function readAddress(text: string, params: ChainParams): Bytes {
+  const script = decodeAddress(text, params);
+  if (script.ok) return script.value;
+  throw usageError(`--mine: ${script.error.message}`, `an address of ${params.name} begins with ${params.hrp}1p`);
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}
+
+/** BIP 14 gives brackets, slashes and semicolons a meaning; 256 bytes are all that a peer may send. */
+function collectComment(value: string, earlier: readonly string[] = []): readonly string[] {
+  const comments = [...earlier, value];
+  if (/^[\w .,:?@+-]+$/.test(value) && comments.join('; ').length <= 128) return comments;
+  throw new InvalidArgumentError('Letters, digits, spaces and . , : ? @ + - _ only, 128 together.');
+}
