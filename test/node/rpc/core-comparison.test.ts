@@ -331,7 +331,7 @@ function compareWith(path: string): void {
     [
       'getnetworkinfo',
       [],
-      ['subversion', 'localservices', 'localservicesnames', 'localaddresses', 'networkactive', 'networks'],
+      ['subversion', 'localservices', 'localservicesnames', 'localaddresses', 'networkactive', 'networks', 'verifier'],
     ],
     ['getnodeaddresses', []],
     ['getnodeaddresses', [-1]],
