@@ -46,6 +46,8 @@ process.once('message', ({ options, readyFile }: Order) => {
     },
     onEvent: (event) => log(describeEvent(event)),
     onStopping: () => log('stopping'),
+    // The command that began it ends as soon as it is ready.
+    endsWithParent: false,
   }).then(
     () => log('stopped'),
     (error: unknown) => {

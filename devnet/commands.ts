@@ -129,6 +129,7 @@ async function up(parsed: UpParsed, global: GlobalOptions): Promise<void> {
       else onNote(describeEvent(event));
     },
     onStopping: () => onNote('stopping'),
+    endsWithParent: process.env['npm_lifecycle_event'] !== undefined,
   });
 }
 

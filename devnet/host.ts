@@ -13,7 +13,11 @@ export interface HostOutput extends Pick<DevnetHooks, 'onNote' | 'onEvent'> {
   readonly onReady: (report: ReadyReport) => void;
   /** A signal has come; the nodes are being ended. */
   readonly onStopping: () => void;
+  /** End when the parent process does: npm gives a signal to a shell, which dies of it and would leave the devnet behind. */
+  readonly endsWithParent: boolean;
 }
+
+const PARENT_CHECK_MS = 500;
 
 /** SIGHUP comes when the terminal is closed. */
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -44,6 +48,12 @@ export async function hostDevnet(
     devnet.stop().catch(() => undefined);
   };
   for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (!output.endsWithParent || process.ppid === parent) return;
+    clearInterval(watch);
+    onSignal();
+  }, PARENT_CHECK_MS).unref();
   try {
     const report = await devnet.up();
     writeReadyFile(readyFile, report);
@@ -56,6 +66,7 @@ export async function hostDevnet(
       await devnet.stop();
       await devnet.finished;
     } finally {
+      clearInterval(watch);
       for (const signal of ENDING_SIGNALS) process.off(signal, onSignal);
     }
   }

@@ -9,12 +9,12 @@
  * but never one in the middle, so what is found is still the state of one block.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { crc32 } from 'node:zlib';
 import { type Iterator, Level } from 'level';
 import type { Bytes } from '../../consensus/brand.ts';
 import type { Row, ScanId } from '../boundary.ts';
 import { type BatchItem, type Store, StoreDamage } from '../ports.ts';
 import { PendingRows } from './pending-rows.ts';
+import { rowChecksum } from './row-checksum.ts';
 import { errorText, systemCode } from './start-error.ts';
 
 /** Less than this and LevelDB stalls writers for 300 ms while it compacts. */
@@ -220,13 +220,17 @@ export function destroyLevel(directory: string): Promise<void> {
   return destroy(directory);
 }
 
-/** The value as stored: itself, then CRC-32 over key and value. */
+/** Where short values are sealed. LevelDB copies them at once; a small array of its own would first be moved out of the heap. */
+const sealed = new Uint8Array(256);
+/** The beginnings of it, by length. */
+const sealedViews = Array.from({ length: sealed.length }, (_, length) => sealed.subarray(0, length));
+
+/** The value as stored: itself, then CRC-32 over key and value. It holds until the next call. */
 function seal(key: string, value: Bytes): Bytes {
   const { length } = value;
-  const stored = new Uint8Array(length + CRC_SIZE);
+  const stored = sealedViews[length + CRC_SIZE] ?? new Uint8Array(length + CRC_SIZE);
   stored.set(value);
-  // Byte by byte: a DataView would first move the small array out of the heap.
-  const sum = length === 0 ? crc32(key) : crc32(value, crc32(key));
+  const sum = rowChecksum(key, value);
   for (let i = 0; i < CRC_SIZE; i++) stored[length + i] = sum >>> (8 * i);
   return stored;
 }
@@ -236,7 +240,7 @@ function unseal(key: string, stored: Bytes): Bytes {
   if (size < 0) throw damage(key);
   const value = stored.subarray(0, size);
   const sum = new DataView(stored.buffer, stored.byteOffset + size, CRC_SIZE).getUint32(0, true);
-  if (crc32(value, crc32(key)) !== sum) throw damage(key);
+  if (rowChecksum(key, value) !== sum) throw damage(key);
   return value;
 }
 
