@@ -582,14 +582,18 @@ export class ChainState implements ChainView {
   }
 
   /**
-   * How many steps can be committed now: as few as end in a better block than the tip. One at a time, whatever it ends in,
-   * when the tip cannot stay or the window has grown too large for a reorg at one stroke.
+   * How many steps can be committed now: as few as end in a better block than the tip. When the tip cannot stay, one,
+   * whatever it ends in. When the window has grown too large for a reorg at one stroke, half of it: what is left of the
+   * overlay must be built anew each time.
    */
   #committable(): number {
-    const single = this.#tip.invalid !== false || this.#windowBytes > this.#limits.overlayBytes;
+    const single = this.#tip.invalid !== false;
+    const isFull = this.#windowBytes > this.#limits.overlayBytes;
+    let rest = this.#windowBytes;
     for (const [index, step] of this.#steps.entries()) {
-      if (step.ticket !== undefined) return 0;
-      if (single || isBetter(endOf(step), this.#tip)) return index + 1;
+      if (step.ticket !== undefined) return isFull ? index : 0;
+      rest -= step.bytes;
+      if (single || (isFull && rest <= this.#limits.overlayBytes / 2) || isBetter(endOf(step), this.#tip)) return index + 1;
     }
     return 0;
   }

@@ -27,7 +27,7 @@ import type { Logger } from './log.ts';
 import { describeAction, describeEvent } from './trace.ts';
 
 /** While more than this waits to be written, nothing is read from peers: a slow disk must not fill the memory. */
-const MAX_STORE_BACKLOG_BYTES = 256 * 1024 * 1024;
+const MAX_STORE_BACKLOG_BYTES = 16 * 1024 * 1024;
 
 /** The answer to calls that come after the stop: an internal error of JSON-RPC. */
 const SHUTTING_DOWN: RpcOutcome = { ok: false, code: -32603, message: 'Shutting down' };
