@@ -129,6 +129,8 @@ export type Notice =
       readonly height: number;
       readonly disconnected: number;
       readonly transactions: number;
+      /** During initial sync: the height of the best header. */
+      readonly syncingTo?: number;
     }
   | {
       readonly kind: 'peer';

@@ -112,6 +112,7 @@ export interface Limits {
   /** Blocks in verification on top of each other, and bytes of their overlay, before they must be committed. */
   readonly verifyWindowBlocks: number;
   readonly overlayBytes: number;
+  /** Coins of the store that are kept in memory: `COIN_MEMORY` bytes each. */
   readonly coinCacheEntries: number;
   /**
    * Bytes of bodies that were never connected, above which none is kept that leads to nothing better than the tip: whoever
@@ -129,6 +130,9 @@ export interface Limits {
   /** Mining jobs that wait for their turn. */
   readonly maxMiningJobs: number;
 }
+
+/** What a cached coin takes in memory, its key included; measured on 64 bits. */
+export const COIN_MEMORY = 472;
 
 /** Core's numbers. */
 export const internetLimits: Limits = {
@@ -199,7 +203,7 @@ export const internetLimits: Limits = {
   rebroadcastMs: 10 * MINUTE,
   verifyWindowBlocks: 16,
   overlayBytes: 64_000_000,
-  coinCacheEntries: 200_000,
+  coinCacheEntries: 100_000,
   forkBytes: 256_000_000,
   unsavedRows: 16_000,
   unsavedMs: 2 * SECOND,

@@ -856,8 +856,10 @@ export class GrapevineNode implements Core {
     }
     let transactions = 0;
     for (const block of connectedBlocks) transactions += block.transactions.length;
-    this.notice({ kind: 'tip', hash: tip.hash, height: tip.height, disconnected: disconnected.length, transactions });
-    this.#steps(this.#generate.onTip(tip.hash, this.#now));
+    const sync = this.#initialSync ? { syncingTo: this.tree.best.height } : {};
+    const { hash, height } = tip;
+    this.notice({ kind: 'tip', hash, height, disconnected: disconnected.length, transactions, ...sync });
+    this.#steps(this.#generate.onTip(hash, this.#now));
     this.#requests.onTip();
   }
 

@@ -4,6 +4,10 @@ import type { Notice, Verifier } from '../boundary.ts';
 import { type LogFields, type Logger, type LogLevel, lineLogger } from '../runtime/log.ts';
 import { endpointText } from '../runtime/trace.ts';
 import type { GlobalOptions } from './cli.ts';
+import { SyncProgress } from './sync-progress.ts';
+
+/** To the start of the terminal's line, and clear it. */
+const ERASE_LINE = '\r\x1b[K';
 
 const levels: Readonly<Record<Notice['kind'], LogLevel>> = {
   tip: 'info',
@@ -18,13 +22,39 @@ const levels: Readonly<Record<Notice['kind'], LogLevel>> = {
   damaged: 'error',
 };
 
-export function nodeLogger(options: GlobalOptions): Logger {
+/** Where a node's log goes, and how it tells of its initial sync. */
+export interface NodeLog {
+  readonly logger: Logger;
+  onNotice(notice: Notice): void;
+}
+
+/**
+ * The log on standard error. People are not told every block of an initial sync but how far it is: on a terminal in one
+ * line that stays the last one, elsewhere in a line every few seconds. With `-v`, and in JSON, every block is there.
+ */
+export function nodeLog(options: GlobalOptions): NodeLog {
   const least = options.quiet ? 'error' : options.verbose ? 'debug' : 'info';
-  return lineLogger(turnWriter(), options.json ? 'json' : 'text', least);
+  const lines = new TurnLines();
+  const logger = lineLogger((line) => lines.add(line), options.json ? 'json' : 'text', least);
+  const onTerminal = process.stderr.isTTY === true;
+  const progress =
+    options.json || options.quiet || options.verbose ? undefined : new SyncProgress(onTerminal ? 'terminal' : 'log');
+  const onNotice = (notice: Notice) => {
+    if (notice.kind === 'tip' && notice.syncingTo !== undefined && progress !== undefined) {
+      const line = progress.onTip(notice, performance.now());
+      if (line === undefined) return;
+      if (onTerminal) lines.setLast(line);
+      else logger.log('info', line);
+      return;
+    }
+    if (notice.kind === 'initial-sync-done') lines.setLast('');
+    logNotice(logger, notice);
+  };
+  return { logger, onNotice };
 }
 
 /** One line: the kind of notice, and what it says as fields. */
-export function logNotice(logger: Logger, notice: Notice): void {
+function logNotice(logger: Logger, notice: Notice): void {
   const { kind, ...rest } = notice;
   const fields: Record<string, LogFields[string]> = {};
   for (const [name, value] of Object.entries(rest)) {
@@ -39,18 +69,46 @@ export function verifierText({ library, workers }: Verifier): string {
 }
 
 /** Collects the lines of one turn of the event loop: a write to a pipe blocks, and a busy node has much to tell. */
-function turnWriter(): (line: string) => void {
-  let lines = '';
-  const flush = () => {
-    const text = lines;
-    lines = '';
-    process.stderr.write(text);
-  };
-  process.once('exit', () => {
-    if (lines !== '') writeSync(process.stderr.fd, lines);
-  });
-  return (line) => {
-    if (lines === '') setImmediate(flush);
-    lines += line;
-  };
+class TurnLines {
+  #lines = '';
+  #due = false;
+  /** The line of the terminal that stays below all others, and whether it stands there now. */
+  #last = '';
+  #isShown = false;
+
+  constructor() {
+    process.once('exit', () => {
+      this.#last = '';
+      const text = this.#take();
+      if (text !== '') writeSync(process.stderr.fd, text);
+    });
+  }
+
+  add(line: string): void {
+    this.#lines += line;
+    this.#writeSoon();
+  }
+
+  /** Shows this line below all others; empty: none. For terminals only. */
+  setLast(line: string): void {
+    if (line === this.#last) return;
+    this.#last = line;
+    this.#writeSoon();
+  }
+
+  #writeSoon(): void {
+    if (this.#due) return;
+    this.#due = true;
+    setImmediate(() => {
+      this.#due = false;
+      process.stderr.write(this.#take());
+    });
+  }
+
+  #take(): string {
+    const text = `${this.#isShown ? ERASE_LINE : ''}${this.#lines}${this.#last}`;
+    this.#lines = '';
+    this.#isShown = this.#last !== '';
+    return text;
+  }
 }

@@ -4,7 +4,7 @@ import { decodeAddress } from '../../consensus/address.ts';
 import type { Bytes } from '../../consensus/brand.ts';
 import { type ChainParams, networkByName, networkNames } from '../../consensus/params.ts';
 import type { DialTarget, Endpoint } from '../boundary.ts';
-import { internetLimits, type Limits, localLimits } from '../limits.ts';
+import { COIN_MEMORY, internetLimits, type Limits, localLimits } from '../limits.ts';
 import { readDialTarget, readEndpoint, readListen } from './addresses.ts';
 import { globalOptions, usageError } from './cli.ts';
 import { addQueries } from './node-queries.ts';
@@ -28,6 +28,15 @@ export interface NodeSettings {
 
 const profiles = { local: localLimits, internet: internetLimits } as const;
 
+const MEGABYTE = 1_000_000;
+/** More than that and JavaScript's own heap is the limit. */
+const CACHE_RANGE = { least: 4, most: 1024 } as const;
+const DEFAULT_CACHE = Object.entries(profiles)
+  .map(
+    ([name, { coinCacheEntries }]) => `${Math.round((coinCacheEntries * COIN_MEMORY) / MEGABYTE)} with ${name} limits`,
+  )
+  .join(', ');
+
 const EXAMPLES = `
 Examples:
   $ grapevine node                                            a node on regtest, ports 18443 (RPC) and 18444 (peers)
@@ -46,6 +55,7 @@ interface Parsed {
   readonly mine?: string;
   readonly profile?: keyof typeof profiles;
   readonly userAgentComment?: readonly string[];
+  readonly dbcache?: string;
   readonly reindex?: boolean;
   readonly exitWithParent?: boolean;
 }
@@ -65,6 +75,7 @@ export function nodeCommand(): Command {
       ),
     )
     .option('--user-agent-comment <text>', 'appears in the user agent; repeatable', collectComment)
+    .option('--dbcache <MB>', `memory for coins that are kept at hand (default: ${DEFAULT_CACHE})`)
     .option('--reindex', 'make the store again from the block files, after damage')
     .option('--exit-with-parent', 'end when standard input is closed')
     .addHelpText('after', EXAMPLES)
@@ -94,7 +105,7 @@ function readSettings(parsed: Parsed): NodeSettings {
   const { listen = [`ws://127.0.0.1:${params.defaultPort}`], connect = [], userAgentComment = [] } = parsed;
   return {
     params,
-    limits: profiles[parsed.profile ?? (params.loopbackRoutable ? 'local' : 'internet')],
+    limits: withCache(profiles[parsed.profile ?? (params.loopbackRoutable ? 'local' : 'internet')], parsed.dbcache),
     rpc: readEndpoint(parsed.rpc ?? `127.0.0.1:${params.defaultRpcPort}`, '--rpc'),
     listen: listen.map(readListen),
     connect: connect.map((text) => readDialTarget(text, params.defaultPort)),
@@ -104,6 +115,16 @@ function readSettings(parsed: Parsed): NodeSettings {
     reindex: parsed.reindex === true,
     exitWithParent: parsed.exitWithParent === true,
   };
+}
+
+function withCache(limits: Limits, given: string | undefined): Limits {
+  if (given === undefined) return limits;
+  const megabytes = /^\d{1,6}$/.test(given) ? Number(given) : Number.NaN;
+  const { least, most } = CACHE_RANGE;
+  if (!(megabytes >= least && megabytes <= most)) {
+    throw usageError(`--dbcache: "${given}" is not a number of megabytes`, `a whole number from ${least} to ${most}`);
+  }
+  return { ...limits, coinCacheEntries: Math.floor((megabytes * MEGABYTE) / COIN_MEMORY) };
 }
 
 function readAddress(text: string, params: ChainParams): Bytes {
