@@ -122,21 +122,20 @@ function addCoins(coins: Map<OutPointKey, Coin>, tx: Transaction, height: number
   }
 }
 
+/** What disconnecting a block changes in the set of coins, net: no coin is in both. */
+export interface Disconnection {
+  readonly restored: ReadonlyMap<OutPointKey, Coin>;
+  readonly removed: ReadonlyMap<OutPointKey, Coin>;
+}
+
 /**
- * The way back: which coins a block's disconnection gives back to the set and which it takes away, both net.
- * `spent` is what `connectBlock` returned for it.
+ * The way back: which coins the disconnection of the block of that height gives back to the set and which it takes away.
+ * `spent` is what `connectBlock` returned for it. The coins that go are known from the block: nothing is looked up.
  */
-export function disconnectBlock(
-  block: Block,
-  spent: readonly Coin[],
-): { restored: [OutPointKey, Coin][]; removed: OutPointKey[] } {
-  const removed = new Set<OutPointKey>();
-  for (const tx of block.transactions) {
-    for (const [vout, { scriptPubKey }] of tx.outputs.entries()) {
-      if (!isUnspendable(scriptPubKey)) removed.add(outPointKey(tx.txid, vout));
-    }
-  }
-  const restored: [OutPointKey, Coin][] = [];
+export function disconnectBlock(block: Block, height: number, spent: readonly Coin[]): Disconnection {
+  const removed = new Map<OutPointKey, Coin>();
+  for (const [index, tx] of block.transactions.entries()) addCoins(removed, tx, height, index === 0);
+  const restored = new Map<OutPointKey, Coin>();
   let next = 0;
   for (const tx of block.transactions.slice(1)) {
     for (const input of tx.inputs) {
@@ -145,9 +144,9 @@ export function disconnectBlock(
       if (coin === undefined) throw new Error('fewer spent coins than the block has inputs');
       next += 1;
       // A coin that the block itself made is in the set neither before nor after it.
-      if (!removed.delete(key)) restored.push([key, coin]);
+      if (!removed.delete(key)) restored.set(key, coin);
     }
   }
   if (next !== spent.length) throw new Error('more spent coins than the block has inputs');
-  return { restored, removed: [...removed] };
+  return { restored, removed };
 }

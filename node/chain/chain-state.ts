@@ -646,14 +646,11 @@ export class ChainState implements ChainView {
 
   #disconnect(node: HeaderNode): void {
     const at = this.#readConnected(node);
-    const { restored, removed } = disconnectBlock(at.block, at.spent);
-    const coins = new Map<OutPointKey, Coin>();
-    for (const key of removed) {
-      const coin = this.#coins.pending(key);
-      if (coin === undefined) throw new StoreDamage(`the coin ${key} of the chain is missing`);
-      coins.set(key, coin);
+    const { restored, removed } = disconnectBlock(at.block, node.height, at.spent);
+    for (const key of removed.keys()) {
+      if (this.#coins.pending(key) === undefined) throw new StoreDamage(`the coin ${key} of the chain is missing`);
     }
-    this.#push(false, at, { created: new Map(restored), removed: coins }, undefined, undefined);
+    this.#push(false, at, { created: restored, removed }, undefined, undefined);
   }
 
   #push(

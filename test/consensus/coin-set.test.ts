@@ -96,8 +96,15 @@ class ConnectedSet {
   }
 
   disconnect(): void {
-    const { restored, removed } = disconnectBlock(this.chain.tip, this.#undo.pop() as readonly Coin[]);
-    for (const key of removed) expect(this.coins.delete(key)).toBe(true);
+    const { restored, removed } = disconnectBlock(
+      this.chain.tip,
+      this.chain.height,
+      this.#undo.pop() as readonly Coin[],
+    );
+    for (const [key, coin] of removed) {
+      expect(coin).toEqual(this.coins.get(key));
+      expect(this.coins.delete(key)).toBe(true);
+    }
     for (const [key, coin] of restored) {
       expect(this.coins.has(key)).toBe(false);
       this.coins.set(key, coin);
