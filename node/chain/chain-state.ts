@@ -593,7 +593,8 @@ export class ChainState implements ChainView {
     for (const [index, step] of this.#steps.entries()) {
       if (step.ticket !== undefined) return isFull ? index : 0;
       rest -= step.bytes;
-      if (single || (isFull && rest <= this.#limits.overlayBytes / 2) || isBetter(endOf(step), this.#tip)) return index + 1;
+      if (single || (isFull && rest <= this.#limits.overlayBytes / 2) || isBetter(endOf(step), this.#tip))
+        return index + 1;
     }
     return 0;
   }
