@@ -368,7 +368,7 @@ class Story {
       >[];
       if (method === 'gettxoutsetinfo') [hash, height] = [String(a?.['hash_serialized_3']), Number(a?.['height'])];
       const [one, other] = [essence(a), essence(b)];
-      if (one !== other) throw new Error(`${method} differs: ${one.slice(0, 1000)} is not ${other.slice(0, 1000)}`);
+      if (one !== other) throw new Error(`${method} differs: ${difference(one, other)}`);
     }
     const counts = { blocksConfirmed: this.#blocks.size, paymentsConfirmed: this.#payments.size };
     return { ...counts, reorgs: this.#reorgs, hash, height };
@@ -403,12 +403,20 @@ async function absent(client: RpcClient, txids: readonly string[]): Promise<stri
 
 /** What must be equal: not how much room the blocks take, nor who has synced, and not what waits in the pool. */
 function essence(answer: unknown): string {
-  const different = ['size_on_disk', 'disk_size', 'initialblockdownload', 'verificationprogress'];
+  const different = ['size_on_disk', 'disk_size', 'initialblockdownload', 'verificationprogress', 'spentby'];
   return JSON.stringify(answer, (key, value) => {
     if (different.includes(key)) return undefined;
     if (!Array.isArray(value)) return value;
     return value.filter((item) => !isUnconfirmed(item));
   });
+}
+
+/** What surrounds the first place where two answers differ. */
+function difference(one: string, other: string): string {
+  let at = 0;
+  while (one[at] === other[at]) at += 1;
+  const near = (text: string) => text.slice(Math.max(0, at - 300), at + 300);
+  return `${near(one)} is not ${near(other)}`;
 }
 
 function isUnconfirmed(item: unknown): boolean {
