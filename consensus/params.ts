@@ -5,7 +5,9 @@
 
 import { hexToBytes } from '#hash';
 import { type Block, readBlock } from './block.ts';
+import type { BlockHash } from './brand.ts';
 import { decode } from './codec.ts';
+import { makeGenesis } from './genesis.ts';
 
 export const COIN = 100_000_000n;
 export const MAX_MONEY = 21_000_000n * COIN;
@@ -16,7 +18,18 @@ export const COINBASE_MATURITY = 100;
 export const MAX_TIMEWARP_SECONDS = 600;
 export const MEDIAN_TIME_SPAN = 11;
 
-export type NetworkName = 'regtest';
+/** A built-in network, or the one of a chain file: see `defineNetwork`. */
+export type NetworkName = string;
+
+/** How the difficulty follows the hash rate: RULES.md A11, asert.ts. */
+export interface Retargeting {
+  /** Seconds from block to block that the difficulty aims at. */
+  readonly spacing: number;
+  /** A chain that is late by so many seconds has half the difficulty. */
+  readonly halfLife: number;
+  /** The `bits` of block 1, from which the schedule begins. */
+  readonly anchorBits: number;
+}
 
 export interface ChainParams {
   readonly name: NetworkName;
@@ -33,6 +46,8 @@ export interface ChainParams {
   /** Easiest allowed target, and its compact form. */
   readonly powLimit: bigint;
   readonly powLimitBits: number;
+  /** Undefined where every block has the bits of `powLimit`. */
+  readonly retargeting: Retargeting | undefined;
   /** Blocks between halvings of the subsidy, and the first subsidy in satoshis. */
   readonly halvingInterval: number;
   readonly initialSubsidy: bigint;
@@ -44,6 +59,10 @@ export interface ChainParams {
   readonly minimumChainWork: bigint;
   /** Loopback and private addresses are gossiped and dialled like public ones. */
   readonly loopbackRoutable: boolean;
+  /** Nodes to begin with: ws://, wss:// or tcp:// URLs. */
+  readonly seeds: readonly string[];
+  /** The signatures of this block and of its ancestors are known to hold: they are not verified again. */
+  readonly assumeValid?: BlockHash | undefined;
 }
 
 const GENESIS_HEX = [
@@ -67,6 +86,7 @@ export const regtest: ChainParams = {
   genesis: genesisBlock(),
   powLimit: (1n << 255n) - 1n,
   powLimitBits: 0x207fffff,
+  retargeting: undefined,
   halvingInterval: 150,
   initialSubsidy: 50n * COIN,
   timewarpInterval: 144,
@@ -74,16 +94,57 @@ export const regtest: ChainParams = {
   minimumVersion: 4,
   minimumChainWork: 0n,
   loopbackRoutable: true,
+  seeds: [],
 };
 
-const networks: Readonly<Record<NetworkName, ChainParams>> = { regtest };
+/**
+ * The public network with real difficulty. RULES.md A12. Its genesis is made by `makeGenesis`; the nonce was found once by
+ * `findGenesisNonce` (`grapevine chain genesis` does it again).
+ */
+export const vinenet: ChainParams = {
+  name: 'vinenet',
+  magic: hexToBytes('f9766ed1'),
+  defaultPort: 28444,
+  defaultRpcPort: 28443,
+  hrp: 'gv',
+  bip32: { public: 0x043587cf, private: 0x04358394 },
+  coinType: 1,
+  genesis: makeGenesis({
+    text: 'Grapevine vinenet: a rumour is only as good as the work behind it',
+    time: 1_767_225_600,
+    bits: 0x1f00ffff,
+    nonce: 81_523,
+    value: 50n * COIN,
+  }),
+  powLimit: 0xffffn << 224n,
+  powLimitBits: 0x1f00ffff,
+  retargeting: { spacing: 10, halfLife: 2880, anchorBits: 0x1e03ffff },
+  halvingInterval: 210_000,
+  initialSubsidy: 50n * COIN,
+  timewarpInterval: undefined,
+  maxFutureSeconds: 144,
+  minimumVersion: 4,
+  minimumChainWork: 0n,
+  loopbackRoutable: false,
+  seeds: [],
+};
 
-/** The built-in network of that name, or undefined. */
+/** By name: the built-in ones, and after `defineNetwork` others. */
+const networks = new Map<NetworkName, ChainParams>([regtest, vinenet].map((params) => [params.name, params]));
+
+/** The built-in ones. */
+export const networkNames: readonly string[] = [...networks.keys()];
+
+/** The network of that name, or undefined. */
 export function networkByName(name: string): ChainParams | undefined {
-  return Object.hasOwn(networks, name) ? networks[name as NetworkName] : undefined;
+  return networks.get(name);
 }
 
-export const networkNames: readonly string[] = Object.keys(networks);
+/** Makes a network known to this process by its name: that of a chain file which the user named. Built-in ones stay. */
+export function defineNetwork(params: ChainParams): void {
+  if (networkNames.includes(params.name)) throw new Error(`${params.name} is a built-in network`);
+  networks.set(params.name, params);
+}
 
 /** Newly minted satoshis at `height` (`GetBlockSubsidy`); zero from 64 halvings on. */
 export function subsidyAt(height: number, params: ChainParams): bigint {

@@ -53,8 +53,3 @@ export function checkProofOfWork(hash: BlockHash, bits: number, params: ChainPar
   const target = targetOf(bits);
   return target !== 0n && target <= params.powLimit && BigInt(`0x${hash}`) <= target;
 }
-
-/** The `bits` that a header must carry. Networks without retargeting have one value at every height and time. */
-export function requiredBits(params: ChainParams): number {
-  return params.powLimitBits;
-}

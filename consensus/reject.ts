@@ -10,6 +10,7 @@
  * - `missing-prev`, `invalid-prev`, `time-future`, `cached-invalid`, `low-work`: see RULES A4.
  * - `subset`: Bitcoin allows it, we do not (S1..S4). Never punished, inherited by descendants.
  * - `policy`: a valid transaction that we do not relay. Never punished.
+ * - `reconsiderable`: pays too little by itself; together with a child that pays for it, it may pass. Never punished.
  * - `missing-inputs`: coins that we do not know (yet).
  * - `premature`: valid later (coinbase maturity in the mempool). Never punished.
  * - `witness-stripped`: no witness at all; somebody on the way may have removed it. Never punished.
@@ -25,6 +26,7 @@ export type RejectKind =
   | 'low-work'
   | 'subset'
   | 'policy'
+  | 'reconsiderable'
   | 'missing-inputs'
   | 'premature'
   | 'witness-stripped';
@@ -81,9 +83,11 @@ export type PolicyCode =
   | 'bad-txns-spends-conflicting-tx'
   | 'bad-txns-too-many-sigops'
   | 'bad-witness-nonstandard'
+  | 'bip125-replacement-disallowed'
   | 'coinbase'
   | 'dust'
   | 'insufficient fee'
+  | 'max feerate exceeded'
   | 'mempool full'
   | 'mempool min fee not met'
   | 'min relay fee not met'

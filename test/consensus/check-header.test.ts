@@ -7,7 +7,8 @@ import { regtest } from '../../consensus/params.ts';
 import { mine, unmine } from '../support/chain-builder.ts';
 
 const context: HeaderContext = {
-  parent: { height: 142, time: 1_000_000, bits: 0x207fffff },
+  parent: { height: 142, time: 1_000_000 },
+  anchorTime: 0,
   medianTimePast: 997_000,
   now: 1_000_600,
 };

@@ -4,7 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 import { bytesToHex } from '#hash';
 import { encodeBlock } from '../../consensus/block.ts';
 import { checkBlock } from '../../consensus/check-block.ts';
-import { COIN, MAX_MONEY, networkByName, networkNames, regtest, subsidyAt } from '../../consensus/params.ts';
+import { findGenesisNonce } from '../../consensus/genesis.ts';
+import { COIN, MAX_MONEY, networkByName, networkNames, regtest, subsidyAt, vinenet } from '../../consensus/params.ts';
 import { encodeCompact } from '../../consensus/pow.ts';
 
 describe('regtest', () => {
@@ -27,9 +28,26 @@ describe('regtest', () => {
   test('magic, limit and names', () => {
     expect(bytesToHex(regtest.magic)).toBe('fabfb5da');
     expect(encodeCompact(regtest.powLimit)).toBe(regtest.powLimitBits);
-    expect(networkNames).toContain('regtest');
     expect(networkByName('regtest')).toBe(regtest);
     expect(networkByName('toString')).toBeUndefined();
+  });
+});
+
+describe('vinenet', () => {
+  test('genesis has the nonce that the search finds, and its proof of work', () => {
+    const { header, transactions } = vinenet.genesis;
+    expect(header).toMatchObject({ version: 4, time: 1767225600, bits: 0x1f00ffff, prevHash: '0'.repeat(64) });
+    expect(checkBlock(vinenet.genesis, vinenet)).toBeNull();
+    const text = new TextDecoder().decode(transactions[0]?.inputs[0]?.scriptSig.subarray(1));
+    const { time, bits } = header;
+    expect(findGenesisNonce({ text, time, bits, value: 50n * COIN })).toBe(header.nonce);
+  });
+
+  test('magic, limit and names', () => {
+    expect(bytesToHex(vinenet.magic)).toBe('f9766ed1');
+    expect(encodeCompact(vinenet.powLimit)).toBe(vinenet.powLimitBits);
+    expect(networkByName('vinenet')).toBe(vinenet);
+    expect(networkNames).toEqual(['regtest', 'vinenet']);
   });
 });
 

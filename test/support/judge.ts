@@ -40,7 +40,8 @@ export function judge(
   const context = contextOf(chain, coins);
   const { height, time } = chain.place;
   const headerContext = {
-    parent: { height, time, bits: chain.tip.header.bits },
+    parent: { height, time },
+    anchorTime: 0,
     medianTimePast: context.medianTimePast,
     now,
   };

@@ -3,8 +3,9 @@
  * they come from, `cases` lists them. The complete published files are not part of the repository; where a folder with them
  * exists (`GRAPEVINE_VECTORS`, or `../shared/vectors` beside the repository) they are read into the same shape.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { decodeCompact } from '../../consensus/pow.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const publishedFolder = process.env['GRAPEVINE_VECTORS'] ?? join(root, '../shared/vectors');
@@ -81,6 +82,17 @@ export interface DerivationCase {
   readonly address: string;
 }
 
+/** aserti3-2d: targets in hex; `elapsed` and `blocks` as in `asertTarget`, decimal because some exceed what a number holds. */
+export interface AsertCase {
+  readonly anchorTarget: string;
+  readonly spacing: number;
+  readonly halfLife: number;
+  readonly elapsed: string;
+  readonly blocks: string;
+  readonly powLimit: string;
+  readonly bits: string;
+}
+
 export function readSchnorrVectors(): VectorFile<SchnorrCase>[] {
   return both('bip340.json', 'bip340.csv', parseSchnorr);
 }
@@ -112,6 +124,58 @@ function both<Case>(name: string, published: string, parse: (text: string) => Ca
   if (existsSync(path))
     files.push({ source: `the published file ${published}`, cases: parse(readFileSync(path, 'utf8')) });
   return files;
+}
+
+export function readAsertVectors(): VectorFile<AsertCase>[] {
+  const runs = join(publishedFolder, 'asert');
+  const files = existsSync(runs) ? readdirSync(runs).filter((name) => /^run\d+$/.test(name)) : [];
+  return [
+    ...both('asert.json', 'asert-reference.json', parseAsertRows),
+    ...files.map((name) => ({
+      source: `the published run ${name}`,
+      cases: parseAsertRun(readFileSync(join(runs, name), 'utf8')),
+    })),
+  ];
+}
+
+/** Rows of Bitcoin ABC's unit test. */
+function parseAsertRows(json: string): AsertCase[] {
+  const rows = JSON.parse(json) as {
+    refTarget: string;
+    spacing: number;
+    halflife: number;
+    timeDeltaFromAnchorParent: number;
+    heightDelta: number;
+    powLimit: string;
+    expectedBits: string;
+  }[];
+  return rows.map((row) => ({
+    anchorTarget: row.refTarget,
+    spacing: row.spacing,
+    halfLife: row.halflife,
+    elapsed: String(row.timeDeltaFromAnchorParent),
+    blocks: String(row.heightDelta + 1),
+    powLimit: row.powLimit,
+    bits: row.expectedBits,
+  }));
+}
+
+/** BCHN's runs: a head that says what the anchor is, then a line per block: iteration, height, time, bits of the next one. */
+function parseAsertRun(text: string): AsertCase[] {
+  const field = (name: string) => new RegExp(`^##\\s+anchor ${name}: (\\S+)`, 'm').exec(text)?.[1] as string;
+  const anchorTarget = (decodeCompact(Number(field('nBits'))) as bigint).toString(16);
+  const parentTime = BigInt(field('(?:ancestor|parent) time'));
+  const powLimit = (decodeCompact(0x1d00ffff) as bigint).toString(16);
+  const lines = text.split('\n').filter((line) => /^\d/.test(line));
+  return lines.map((line) => {
+    const [, height, time, bits] = line.trim().split(/\s+/) as [string, string, string, string];
+    const blocks = BigInt(height) - BigInt(field('height')) + 1n;
+    const elapsed = BigInt(time) - parentTime;
+    return {
+      ...{ anchorTarget, powLimit, spacing: 600, halfLife: 172_800 },
+      ...{ elapsed: String(elapsed), blocks: String(blocks), bits: bits.slice(2) },
+    };
+  });
 }
 
 /** bip-0340/test-vectors.csv: a line per case; only the last column, the comment, can hold a comma. */
