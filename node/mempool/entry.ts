@@ -6,14 +6,16 @@ import type { UnixSeconds } from '../boundary.ts';
 export interface Totals {
   readonly count: number;
   readonly vsize: number;
-  /** Satoshis. */
+  /** Satoshis, as modified by `prioritise`. */
   readonly fees: bigint;
 }
 
 export interface Entry {
   readonly tx: Transaction;
-  /** Satoshis. */
+  /** Satoshis that it pays. */
   readonly fee: bigint;
+  /** Satoshis by which it is judged: its fee and what the user of this node added or took off (prioritisetransaction). */
+  readonly modifiedFee: bigint;
   readonly vsize: number;
   readonly weight: number;
   /** The coins that it spends, in the order of its inputs. Those of pool transactions have the height of the next block. */

@@ -18,10 +18,11 @@ interface MutableTotals {
 
 /** An entry with what the graph changes. Outside the pool it is seen as `Entry`. */
 export interface GraphEntry extends Entry {
-  readonly parents: Set<GraphEntry>;
-  readonly children: Set<GraphEntry>;
+  parents: ReadonlySet<GraphEntry>;
+  children: ReadonlySet<GraphEntry>;
   readonly ancestors: MutableTotals;
   readonly descendants: MutableTotals;
+  modifiedFee: bigint;
   /** How well it pays together with its ancestors, for the selection of a block; the pool keeps it right. */
   score: number;
 }
@@ -30,6 +31,7 @@ export interface GraphEntry extends Entry {
 export interface EntryFields {
   readonly tx: Transaction;
   readonly fee: bigint;
+  readonly modifiedFee: bigint;
   readonly vsize: number;
   readonly weight: number;
   readonly coins: readonly Coin[];
@@ -38,10 +40,28 @@ export interface EntryFields {
   readonly sequence: number;
 }
 
+/** The relatives of an entry that has none, as most have: sets of its own would be a third of its memory. */
+const NOBODY: ReadonlySet<GraphEntry> = new Set();
+
 /** An entry that belongs to no graph: without relatives. */
 export function makeEntry(fields: EntryFields): GraphEntry {
-  const own = () => ({ count: 1, vsize: fields.vsize, fees: fields.fee });
-  return { ...fields, parents: new Set(), children: new Set(), ancestors: own(), descendants: own(), score: 0 };
+  const { tx, fee, modifiedFee, vsize, weight, coins, time, height, sequence } = fields;
+  return {
+    tx,
+    fee,
+    modifiedFee,
+    vsize,
+    weight,
+    coins,
+    time,
+    height,
+    sequence,
+    parents: NOBODY,
+    children: NOBODY,
+    ancestors: { count: 1, vsize, fees: modifiedFee },
+    descendants: { count: 1, vsize, fees: modifiedFee },
+    score: 0,
+  };
 }
 
 export class TransactionGraph {
@@ -145,13 +165,26 @@ export class TransactionGraph {
     return changed;
   }
 
+  /** Changes the fee by which an entry is judged. Returns whose sums changed. */
+  prioritise(entry: GraphEntry, modifiedFee: bigint): ReadonlySet<GraphEntry> {
+    const change = modifiedFee - entry.modifiedFee;
+    entry.modifiedFee = modifiedFee;
+    entry.ancestors.fees += change;
+    entry.descendants.fees += change;
+    const ancestors = ancestorsOf(entry);
+    const descendants = descendantsOf(entry);
+    for (const { descendants: totals } of ancestors) totals.fees += change;
+    for (const { ancestors: totals } of descendants) totals.fees += change;
+    return new Set([entry, ...ancestors, ...descendants]);
+  }
+
   #unlink(entry: GraphEntry): void {
     const { tx } = entry;
     this.#byTxid.delete(tx.txid);
     this.#byWtxid.delete(tx.wtxid);
     for (const input of tx.inputs) this.#spenders.delete(prevoutKey(input));
-    for (const parent of entry.parents) parent.children.delete(entry);
-    for (const child of entry.children) child.parents.delete(entry);
+    for (const parent of entry.parents) parent.children = without(parent.children, entry);
+    for (const child of entry.children) child.parents = without(child.parents, entry);
   }
 }
 
@@ -175,7 +208,7 @@ export function withAncestors(entries: Iterable<GraphEntry>): Set<GraphEntry> {
   return closure(entries, ({ parents }) => parents);
 }
 
-function closure(start: Iterable<GraphEntry>, next: (entry: GraphEntry) => Set<GraphEntry>): Set<GraphEntry> {
+function closure(start: Iterable<GraphEntry>, next: (entry: GraphEntry) => ReadonlySet<GraphEntry>): Set<GraphEntry> {
   const found = new Set(start);
   // A Set visits members that are added while it is walked.
   for (const entry of found) for (const relative of next(entry)) found.add(relative);
@@ -183,25 +216,35 @@ function closure(start: Iterable<GraphEntry>, next: (entry: GraphEntry) => Set<G
 }
 
 function link(parent: GraphEntry, child: GraphEntry): void {
-  parent.children.add(child);
-  child.parents.add(parent);
+  parent.children = including(parent.children, child);
+  child.parents = including(child.parents, parent);
+}
+
+/** Only sets of one's own are changed. */
+function including(relatives: ReadonlySet<GraphEntry>, entry: GraphEntry): ReadonlySet<GraphEntry> {
+  return relatives === NOBODY ? new Set([entry]) : (relatives as Set<GraphEntry>).add(entry);
+}
+
+function without(relatives: ReadonlySet<GraphEntry>, entry: GraphEntry): ReadonlySet<GraphEntry> {
+  (relatives as Set<GraphEntry>).delete(entry);
+  return relatives.size === 0 ? NOBODY : relatives;
 }
 
 function addTo(totals: MutableTotals, entry: GraphEntry): void {
   totals.count += 1;
   totals.vsize += entry.vsize;
-  totals.fees += entry.fee;
+  totals.fees += entry.modifiedFee;
 }
 
 function takeFrom(totals: MutableTotals, entry: GraphEntry): void {
   totals.count -= 1;
   totals.vsize -= entry.vsize;
-  totals.fees -= entry.fee;
+  totals.fees -= entry.modifiedFee;
 }
 
 function recount(totals: MutableTotals, entry: GraphEntry, relatives: ReadonlySet<GraphEntry>): void {
   totals.count = 1;
   totals.vsize = entry.vsize;
-  totals.fees = entry.fee;
+  totals.fees = entry.modifiedFee;
   for (const relative of relatives) addTo(totals, relative);
 }

@@ -54,6 +54,46 @@ export class Heap<T> {
     return true;
   }
 
+  /** Every item, the least key first; the heap must not change meanwhile. The first k cost O(k log k), however many follow. */
+  *inOrder(): Generator<T, void> {
+    const size = this.#items.length;
+    // Places whose parents have come: the next one is among them. They are a heap of their own.
+    const front = size > 0 ? [0] : [];
+    for (let place = front[0]; place !== undefined; place = front[0]) {
+      yield this.#items[place] as T;
+      const left = 2 * place + 1;
+      const last = front.pop() as number;
+      if (left < size) {
+        if (front.length > 0) front.push(last);
+        front[0] = left;
+      } else if (front.length > 0) front[0] = last;
+      this.#sinkPlace(front);
+      if (left + 1 < size) this.#raisePlace(front, left + 1);
+    }
+  }
+
+  #sinkPlace(front: number[]): void {
+    const place = front[0] as number;
+    let at = 0;
+    for (let child = 1; child < front.length; child = 2 * at + 1) {
+      if (child + 1 < front.length && this.#before(front[child + 1] as number, front[child] as number)) child += 1;
+      if (!this.#before(front[child] as number, place)) break;
+      front[at] = front[child] as number;
+      at = child;
+    }
+    if (front.length > 0) front[at] = place;
+  }
+
+  #raisePlace(front: number[], place: number): void {
+    let at = front.length;
+    front.push(place);
+    for (let parent = (at - 1) >> 1; at > 0 && this.#before(place, front[parent] as number); parent = (at - 1) >> 1) {
+      front[at] = front[parent] as number;
+      at = parent;
+    }
+    front[at] = place;
+  }
+
   clear(): void {
     this.#items.length = 0;
     this.#keys.length = 0;

@@ -65,6 +65,23 @@ export class Orphans {
     return children;
   }
 
+  /**
+   * An orphan that spends from `parent` and that `isNew` has not seen with it: one of the same peer, the newest first, as it
+   * pays most where they replace each other; else one by chance. It stays an orphan.
+   */
+  childToPayFor(parent: Transaction, peer: PeerId, isNew: (child: Transaction) => boolean): Orphan | undefined {
+    const children = [...(this.#byParent.get(parent.txid) ?? [])].filter(({ tx }) => isNew(tx));
+    const own = children.filter((child) => child.peer === peer);
+    if (own.length > 0) return own.at(-1);
+    return children.length === 0 ? undefined : children[below(this.#random, children.length)];
+  }
+
+  /** It is in the pool, or will never be. */
+  forget(wtxid: Wtxid): void {
+    const orphan = this.#orphans.get(wtxid);
+    if (orphan !== undefined) this.#remove(orphan);
+  }
+
   /** Forgets the orphans of a peer that has gone: nobody is left to send their parents. */
   onPeerGone(peer: PeerId): void {
     for (const orphan of [...this.#orphans.values()]) if (orphan.peer === peer) this.#remove(orphan);

@@ -63,17 +63,18 @@ export function feerateOf(fee: bigint, vsize: number): number {
 
 /** A feerate as Core prints it in its messages. */
 export function formatFeerate(feerate: number): string {
-  const digits = BigInt(feerate).toString().padStart(9, '0');
-  return `${digits.slice(0, -8)}.${digits.slice(-8)} BTC/kvB`;
+  const digits = Math.abs(feerate).toFixed(0).padStart(9, '0');
+  return `${feerate < 0 ? '-' : ''}${digits.slice(0, -8)}.${digits.slice(-8)} BTC/kvB`;
 }
 
 /** Whole coins as Core prints amounts in its messages: two decimals, and up to eight where they are needed. */
 export function formatMoney(sats: bigint): string {
-  const decimals = (sats % COIN)
+  const positive = sats < 0n ? -sats : sats;
+  const decimals = (positive % COIN)
     .toString()
     .padStart(8, '0')
     .replace(/0{1,6}$/, '');
-  return `${sats / COIN}.${decimals}`;
+  return `${sats < 0n ? '-' : ''}${positive / COIN}.${decimals}`;
 }
 
 /** Rows 3 to 9 of B1, row 16, and what Core would take but the subset does not (RULES A1). */

@@ -8,7 +8,7 @@
 import type { Block } from '../../consensus/block.ts';
 import type { Txid, Wtxid } from '../../consensus/brand.ts';
 import { MAX_MONEY } from '../../consensus/params.ts';
-import type { Reject, RejectKind } from '../../consensus/reject.ts';
+import type { Reject, RejectCode, RejectKind } from '../../consensus/reject.ts';
 import { type Transaction, withoutWitness } from '../../consensus/transaction.ts';
 import type { Direction, Millis, Now, PeerId } from '../boundary.ts';
 import { type Effect, message } from '../effect.ts';
@@ -21,6 +21,22 @@ import { feeFor } from './policy.ts';
 import { type HashKind, TxRequests } from './requests.ts';
 
 export type { HashKind } from './requests.ts';
+
+/** What is refused for them is refused whatever its witnesses are, so that its txid says enough. */
+const WITNESS_FREE_CODES: ReadonlySet<RejectCode> = new Set([
+  'bad-txns-vout-empty',
+  'bad-txns-vout-negative',
+  'bad-txns-vout-toolarge',
+  'bad-txns-txouttotal-toolarge',
+  'bad-txns-inputs-duplicate',
+  'bad-txns-prevout-null',
+  'dust',
+  'multi-op-return',
+  'scriptpubkey',
+  'subset-output-script',
+  'tx-size-small',
+  'version',
+]);
 
 /** Kinds of reject that say nothing about the transaction as such: it may be fine later, or with its witness. */
 const PASSING_REJECTS: ReadonlySet<RejectKind> = new Set(['missing-inputs', 'witness-stripped', 'premature']);
@@ -78,6 +94,8 @@ export class TxRelay {
   /** Wtxids that were refused since the last new tip, and ids of both kinds that were confirmed lately. */
   readonly #rejected: BoundedSet<string>;
   readonly #confirmed: BoundedSet<string>;
+  /** Wtxids that were refused for their fee alone since the last new tip, and pairs with a child that did not help. */
+  readonly #reconsiderable: BoundedSet<string>;
   /** Our own transactions for which no peer has asked yet. */
   readonly #own = new Map<Wtxid, Entry>();
   #rebroadcastAt: Millis | undefined;
@@ -91,6 +109,7 @@ export class TxRelay {
     this.#requests = new TxRequests(options);
     this.#rejected = new BoundedSet(options.limits.recentRejects);
     this.#confirmed = new BoundedSet(options.limits.recentlyConfirmed);
+    this.#reconsiderable = new BoundedSet(options.limits.recentRejects);
   }
 
   /** After the handshake. `pool` is announced to the peer as far as limits.poolAnnouncedOnConnect allows. */
@@ -185,13 +204,40 @@ export class TxRelay {
 
   onRejected(tx: Transaction, why: Reject): void {
     if (PASSING_REJECTS.has(why.kind)) return;
-    this.#rejected.add(tx.wtxid);
+    if (why.kind === 'reconsiderable') this.#reconsiderable.add(tx.wtxid);
+    else this.#rejected.add(tx.wtxid);
     this.#requests.forget(tx.wtxid);
+    if (!WITNESS_FREE_CODES.has(why.code)) return;
+    this.#rejected.add(tx.txid);
+    this.#requests.forget(tx.txid);
+  }
+
+  /** A parent of it was refused: it can never enter, whatever its witnesses are. */
+  onRejectedParent({ txid, wtxid }: Transaction): void {
+    for (const id of [txid, wtxid]) {
+      this.#rejected.add(id);
+      this.#requests.forget(id);
+    }
+  }
+
+  /** Parent and child cannot enter together either. */
+  onRejectedPair(parent: Transaction, child: Transaction): void {
+    this.#reconsiderable.add(parent.wtxid + child.wtxid);
+  }
+
+  isRejectedPair(parent: Transaction, child: Transaction): boolean {
+    return this.#reconsiderable.has(parent.wtxid + child.wtxid);
+  }
+
+  /** It was refused for its fee alone since the last new tip: only together with a child it may still enter. */
+  isReconsiderable(wtxid: Wtxid): boolean {
+    return this.#reconsiderable.has(wtxid);
   }
 
   /** The tip changed: what was refused may be acceptable now, and what the blocks hold is not asked for. */
   onTip(disconnected: readonly Block[], connected: readonly Block[]): void {
     this.#rejected.clear();
+    this.#reconsiderable.clear();
     if (disconnected.length > 0) this.#confirmed.clear();
     for (const { transactions } of connected) {
       for (const { txid, wtxid } of transactions) {
@@ -273,7 +319,7 @@ export class TxRelay {
   // Requests
 
   #want(peer: PeerId, record: Peer, kind: HashKind, hash: string, has: HasTransaction, now: Now): void {
-    if (this.isSettled(hash) || has(kind, hash)) return;
+    if (this.isSettled(hash) || this.#reconsiderable.has(hash) || has(kind, hash)) return;
     const preferred = record.about.direction === 'outbound';
     const overloaded = this.#requests.inFlight(peer) >= this.#limits.maxTxInFlightPerPeer;
     const byTxidInVain = kind === 'txid' && this.#hasWtxidPeers();

@@ -1,6 +1,6 @@
 /** Which pool transactions pay to or spend from a script. */
 import { scriptHash } from '../../consensus/address.ts';
-import type { ScriptHash } from '../../consensus/brand.ts';
+import type { Bytes, ScriptHash } from '../../consensus/brand.ts';
 import type { Entry } from './entry.ts';
 
 export class ScriptIndex {
@@ -14,16 +14,18 @@ export class ScriptIndex {
   }
 
   add(entry: Entry): void {
-    for (const hash of scriptsOf(entry)) {
+    for (const script of scriptsOf(entry)) {
+      const hash = scriptHash(script);
       const found = this.#entries.get(hash);
       if (found === undefined) this.#entries.set(hash, entry);
       else if (found instanceof Set) found.add(entry);
-      else this.#entries.set(hash, new Set([found, entry]));
+      else if (found !== entry) this.#entries.set(hash, new Set([found, entry]));
     }
   }
 
   delete(entry: Entry): void {
-    for (const hash of scriptsOf(entry)) {
+    for (const script of scriptsOf(entry)) {
+      const hash = scriptHash(script);
       const found = this.#entries.get(hash);
       if (found === entry) this.#entries.delete(hash);
       if (!(found instanceof Set)) continue;
@@ -33,9 +35,8 @@ export class ScriptIndex {
   }
 }
 
-function scriptsOf({ tx, coins }: Entry): Set<ScriptHash> {
-  const hashes = new Set<ScriptHash>();
-  for (const { scriptPubKey } of coins) hashes.add(scriptHash(scriptPubKey));
-  for (const { scriptPubKey } of tx.outputs) hashes.add(scriptHash(scriptPubKey));
-  return hashes;
+/** A script may come several times. */
+function* scriptsOf({ tx, coins }: Entry): Generator<Bytes, void> {
+  for (const { scriptPubKey } of coins) yield scriptPubKey;
+  for (const { scriptPubKey } of tx.outputs) yield scriptPubKey;
 }

@@ -9,7 +9,7 @@ import { type Coin, makeTransaction, type Transaction, type TxOutput } from '../
 import type { Now } from '../../../node/boundary.ts';
 import type { BlockAt, ChainUpdate, ChainView } from '../../../node/chain/chain-state.ts';
 import { type Limits, localLimits } from '../../../node/limits.ts';
-import { type Accepted, Mempool, type PoolUpdate, type Rejected } from '../../../node/mempool/pool.ts';
+import { type Accepted, Mempool, type PoolUpdate, type Rejected, type Settled } from '../../../node/mempool/pool.ts';
 import { applyBlock, type BlockOptions, pay, type Spendable, TestChain, testKey } from '../../support/chain-builder.ts';
 
 export const MEAN_FEE = 1000n;
@@ -122,7 +122,7 @@ export class Fixture implements ChainView {
     const verdict = this.pool.submit(tx, this, this.now, options);
     if (verdict.type === 'accepted' || verdict.type === 'rejected') return verdict;
     if (verdict.type !== 'verify') throw new Error(`unexpected verdict ${verdict.type}`);
-    const [settled, ...more] = this.pool.onVerified(verdict.ticket, null, this, this.now);
+    const [settled, ...more] = transactionsOf(this.pool.onVerified(verdict.ticket, null, this, this.now));
     if (settled === undefined || more.length > 0) throw new Error('one transaction settles');
     return settled.result;
   }
@@ -165,6 +165,11 @@ export class Fixture implements ChainView {
   has(tx: Transaction): boolean {
     return this.pool.getByWtxid(tx.wtxid) !== undefined;
   }
+}
+
+/** The transactions among what settled. */
+export function transactionsOf(steps: ReturnType<Mempool['onVerified']>): Settled[] {
+  return steps.filter((step) => step.type === 'transaction');
 }
 
 export function reasonOf(result: Accepted | Rejected): string {

@@ -22,12 +22,24 @@ describe('the heap', () => {
           expect(heap.peek()).toBe(sorted[0]?.[0]);
           expect(heap.peekKey()).toBe(sorted[0]?.[1]);
         }
+        const inOrder = [...model].sort(([a, x], [b, y]) => x - y || a - b).map(([item]) => item);
+        expect([...heap.inOrder()]).toEqual(inOrder);
         const drained: number[] = [];
         for (let item = heap.pop(); item !== undefined; item = heap.pop()) drained.push(item);
-        expect(drained).toEqual([...model].sort(([a, x], [b, y]) => x - y || a - b).map(([item]) => item));
+        expect(drained).toEqual(inOrder);
       }),
       { seed: 1, numRuns: 200 },
     );
+  });
+
+  test('is the same after it was looked through in order, wholly or in part', () => {
+    const heap = new Heap<number>();
+    for (let item = 0; item < 100; item++) heap.set(item, (item * 37) % 100);
+    const [first, second] = heap.inOrder();
+    expect([first, second]).toEqual([0, 73]);
+    expect([...heap.inOrder()].map((item) => (item * 37) % 100)).toEqual(Array.from({ length: 100 }, (_, key) => key));
+    expect(heap.size).toBe(100);
+    expect(heap.pop()).toBe(0);
   });
 
   test('knows what is in it and forgets everything', () => {

@@ -45,6 +45,23 @@ describe('orphans', () => {
     expect(orphans.has(other.wtxid)).toBe(true);
   });
 
+  test('pay for a parent: the newest of the same peer first, then any, and none twice', () => {
+    const orphans = make();
+    const everyOne = () => true;
+    expect(orphans.childToPayFor(parent, A, everyOne)).toBeUndefined();
+    orphans.add(child, A, now);
+    orphans.add(other, A, now);
+    const strange = draft([output(parent)], { fee: 5000n });
+    orphans.add(strange, B, now);
+    expect(orphans.childToPayFor(parent, A, everyOne)?.tx).toBe(other);
+    expect(orphans.childToPayFor(parent, A, (tx) => tx !== other)?.tx).toBe(child);
+    expect(orphans.childToPayFor(parent, A, (tx) => tx === strange)).toMatchObject({ tx: strange, peer: B });
+    expect(orphans.childToPayFor(stranger, A, everyOne)).toBeUndefined();
+    orphans.forget(other.wtxid);
+    expect(orphans.childToPayFor(parent, A, everyOne)?.tx).toBe(child);
+    expect(orphans.size).toBe(2);
+  });
+
   test('expire, the oldest first', () => {
     const orphans = make();
     orphans.add(child, A, now);

@@ -5,7 +5,7 @@ import { scriptHash } from '../../../consensus/address.ts';
 import { outPointKey, type Txid } from '../../../consensus/brand.ts';
 import { makeTransaction, NULL_TXID, NULL_VOUT, type Transaction } from '../../../consensus/transaction.ts';
 import { carry, changed, pay, testKey, withInput, withOutput } from '../../support/chain-builder.ts';
-import { draft, Fixture, keyOf, output, reasonOf } from './fixture.ts';
+import { draft, Fixture, keyOf, output, reasonOf, transactionsOf } from './fixture.ts';
 
 const KEY = '02'.repeat(33);
 
@@ -19,7 +19,7 @@ describe('a transaction without fault', () => {
     expect(verdict.fee).toBe(1000n);
     expect(verdict.vsize).toBe(111);
     expect(pool.pool.size).toBe(0);
-    const [settled] = pool.pool.onVerified(verdict.ticket, null, pool, pool.now);
+    const [settled] = transactionsOf(pool.pool.onVerified(verdict.ticket, null, pool, pool.now));
     expect(settled?.tx).toBe(tx);
     expect(settled?.result.type).toBe('accepted');
     const entry = pool.pool.get(tx.txid);
@@ -164,7 +164,7 @@ describe('every fault has its string', () => {
     const pool = new Fixture();
     const verdict = pool.pool.submit(draft([pool.coinbase()]), pool, pool.now);
     if (verdict.type !== 'verify') throw new Error(verdict.type);
-    const [settled] = pool.pool.onVerified(verdict.ticket, 0, pool, pool.now);
+    const [settled] = transactionsOf(pool.pool.onVerified(verdict.ticket, 0, pool, pool.now));
     const reject = settled?.result.type === 'rejected' ? settled.result.reject : undefined;
     expect(reject?.reason).toBe('mandatory-script-verify-flag-failed (Invalid Schnorr signature)');
     expect(reject?.kind).toBe('consensus');

@@ -23,7 +23,7 @@ function sums(entry: Entry, relatives: Set<Entry>): object {
   return {
     count: all.length,
     vsize: all.reduce((sum, { vsize }) => sum + vsize, 0),
-    fees: all.reduce((sum, { fee }) => sum + fee, 0n),
+    fees: all.reduce((sum, { modifiedFee }) => sum + modifiedFee, 0n),
   };
 }
 
@@ -37,10 +37,12 @@ function check(fixture: Fixture): void {
   const entries = [...pool.entries()];
   const byTxid = new Map<string, Entry>(entries.map((entry) => [entry.tx.txid, entry]));
   const spent = new Map<OutPointKey, Entry>();
+  const deltas = new Map(pool.feeDeltas());
   let fees = 0n;
   let bytes = 0;
   for (const entry of entries) {
     fees += entry.fee;
+    must(entry.modifiedFee === entry.fee + (deltas.get(entry.tx.txid) ?? 0n));
     bytes += entry.vsize;
     const parents = new Set<Entry>();
     for (const input of entry.tx.inputs) {
@@ -90,12 +92,17 @@ function checkSelection({ pool, height, medianTimePast }: Fixture): void {
 describe('over random histories', () => {
   test.each([1, 2, 3, 4])('the books are right (seed %d)', (seed) => {
     const random = new SeededRandom(`pool model ${seed}`);
+    const favours = random.fork('favours');
     const fixture = new Fixture({ limits: { mempoolBytes: 150_000 } });
     const pick = <T>(from: readonly T[]): T => from[below(random, from.length)] as T;
     let known: Spendable[] = fixture.coins(12);
     let reorgs = 0;
     for (let step = 0; step < 250; step++) {
       const dice = below(random, 20);
+      if (below(favours, 4) === 0) {
+        const { txid } = known[below(favours, known.length)] as Spendable;
+        fixture.pool.prioritise(txid, BigInt(below(favours, 4000) - 2000));
+      }
       if (dice < 15) {
         const from = [...new Set([pick(known), pick(known)])];
         const fee = BigInt(100 + below(random, 3000));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Transaction } from '../../../consensus/transaction.ts';
 import type { PoolTicket } from '../../../node/mempool/pool.ts';
-import { draft, Fixture, output, reasonOf } from './fixture.ts';
+import { draft, Fixture, output, reasonOf, transactionsOf } from './fixture.ts';
 
 /** Submits without an answer. */
 function begin(pool: Fixture, tx: Transaction, test = false): PoolTicket {
@@ -13,7 +13,8 @@ function begin(pool: Fixture, tx: Transaction, test = false): PoolTicket {
 
 /** Answers, and says which transactions settled and how. */
 function answer(pool: Fixture, ticket: PoolTicket, failed: number | null = null): [Transaction, string][] {
-  return pool.pool.onVerified(ticket, failed, pool, pool.now).map(({ tx, result }) => [tx, reasonOf(result)]);
+  const settled = transactionsOf(pool.pool.onVerified(ticket, failed, pool, pool.now));
+  return settled.map(({ tx, result }) => [tx, reasonOf(result)]);
 }
 
 const BAD_SIGNATURE = 'mandatory-script-verify-flag-failed (Invalid Schnorr signature)';
@@ -40,7 +41,7 @@ describe('parents under verification', () => {
     const child = draft([output(parent)]);
     const parentTicket = begin(pool, parent);
     answer(pool, begin(pool, child));
-    const settled = pool.pool.onVerified(parentTicket, 0, pool, pool.now);
+    const settled = transactionsOf(pool.pool.onVerified(parentTicket, 0, pool, pool.now));
     expect(settled.map(({ result }) => reasonOf(result))).toEqual([BAD_SIGNATURE, 'bad-txns-inputs-missingorspent']);
     const [, last] = settled;
     expect(last?.result).toMatchObject({ missing: [parent.txid], reject: { kind: 'missing-inputs' } });
@@ -70,15 +71,6 @@ describe('parents under verification', () => {
     expect(pool.send(draft([output(parent)]))).toBe('bad-txns-inputs-missingorspent');
     expect(answer(pool, ticket)).toEqual([[parent, 'accepted']]);
     expect(pool.pool.size).toBe(0);
-  });
-
-  test('earlier members of a package are coins for a test of the later ones', () => {
-    const pool = new Fixture();
-    const parent = draft([pool.coinbase()]);
-    const child = draft([output(parent)]);
-    const verdict = pool.pool.submit(child, pool, pool.now, { test: true, package: [parent] });
-    if (verdict.type !== 'verify') throw new Error(verdict.type);
-    expect(answer(pool, verdict.ticket)).toEqual([[child, 'accepted']]);
   });
 });
 

@@ -125,6 +125,37 @@ describe('announcements of peers', () => {
     expect(bench.tick()).toEqual([`1 getdata ${INV_WTX}:${refused.wtxid}`]);
   });
 
+  test('of what pays too little alone are passed over until the next tip, but it is not settled', () => {
+    const bench = new Bench().peer(A);
+    const [parent, child] = [draft([bench.fixture.coinbase(1)]), draft([bench.fixture.coinbase(2)])];
+    bench.relay.onRejected(parent, reject('reconsiderable', 'mempool min fee not met'));
+    bench.inv(A, parent.wtxid);
+    expect(bench.tick()).toEqual([]);
+    expect(bench.relay.isSettled(parent.wtxid)).toBe(false);
+    expect(bench.relay.isReconsiderable(parent.wtxid)).toBe(true);
+    // A pair is tried once.
+    expect(bench.relay.isRejectedPair(parent, child)).toBe(false);
+    bench.relay.onRejectedPair(parent, child);
+    expect(bench.relay.isRejectedPair(parent, child)).toBe(true);
+    bench.relay.onTip([], []);
+    expect(bench.relay.isReconsiderable(parent.wtxid)).toBe(false);
+    expect(bench.relay.isRejectedPair(parent, child)).toBe(false);
+  });
+
+  test('by txid are passed over where no witness could help', () => {
+    const bench = new Bench();
+    const [dusty, dull, orphan] = [1, 2, 3].map((height) => draft([bench.fixture.coinbase(height)])) as [
+      Transaction,
+      Transaction,
+      Transaction,
+    ];
+    bench.relay.onRejected(dusty, reject('policy', 'dust'));
+    bench.relay.onRejected(dull, reject('policy', 'tx-size'));
+    bench.relay.onRejectedParent(orphan);
+    expect([dusty, dull, orphan].map(({ txid }) => bench.relay.isSettled(txid))).toEqual([true, false, true]);
+    expect([dusty, dull, orphan].map(({ wtxid }) => bench.relay.isSettled(wtxid))).toEqual([true, true, true]);
+  });
+
   test('of inbound peers wait, so that an outbound one can be asked', () => {
     const bench = new Bench({}, internetLimits).peer(A, { inbound: true }).peer(B);
     bench.inv(A, 'aa', 'bb');
