@@ -15,6 +15,9 @@ import { assembleBlock, type Template } from './template.ts';
 
 /** A job without end whose block was refused tries again after this. */
 const RETRY_MS = 1000;
+/** A search without end begins again so often on a new template: with the present time, and what the pool has gained. */
+const REFRESH_MS = 10_000;
+const NONCES = 2 ** 32;
 
 /** A mining job, numbered by this machine. */
 export type GenerateId = Brand<number, 'GenerateId'>;
@@ -36,7 +39,14 @@ export interface GenerateOrder {
 
 export type GenerateStep =
   /** Ask a worker for a nonce (action `mine`) and tell `onMined`. */
-  | { readonly type: 'mine'; readonly id: GenerateId; readonly header: Bytes; readonly bits: number }
+  | {
+      readonly type: 'mine';
+      readonly id: GenerateId;
+      readonly header: Bytes;
+      readonly bits: number;
+      /** Nonces to try, from zero upwards. */
+      readonly tries: number;
+    }
   /** The nonce that this job waits for is no longer wanted (action `cancel`; a late answer is not for `onMined`). */
   | { readonly type: 'cancel'; readonly id: GenerateId }
   /** Give this block to the chain and tell `onBlock` what became of it. */
@@ -69,7 +79,13 @@ interface Job {
 
 /** What the job whose turn it is waits for. */
 type Turn =
-  | { readonly state: 'mining'; readonly job: Job; readonly block: Block; readonly extra: number }
+  | {
+      readonly state: 'mining';
+      readonly job: Job;
+      readonly block: Block;
+      readonly extra: number;
+      readonly since: Millis;
+    }
   | { readonly state: 'submitted'; readonly job: Job; readonly block: Block; readonly extra: number };
 
 export class GenerateJobs {
@@ -172,13 +188,19 @@ export class GenerateJobs {
     }
   }
 
-  /** Begins the next block of a job whose pause is over. */
+  /** Begins the next block of a job whose pause is over, and a search anew whose template is old. */
   tick(now: Now): readonly GenerateStep[] {
+    const turn = this.#turn;
+    const refreshAt = refreshOf(turn);
+    if (turn !== undefined && refreshAt !== undefined && refreshAt <= now.mono) {
+      return [{ type: 'cancel', id: turn.job.id }, this.#mine(turn.job, turn.extra + 1, now)];
+    }
     return this.#next(now);
   }
 
   nextDeadline(): Millis | undefined {
-    if (this.#turn !== undefined || this.#waiting.length === 0) return undefined;
+    if (this.#turn !== undefined) return refreshOf(this.#turn);
+    if (this.#waiting.length === 0) return undefined;
     return Math.min(...this.#waiting.map(({ readyAt }) => readyAt));
   }
 
@@ -198,8 +220,9 @@ export class GenerateJobs {
   /** Begins a block on the present tip. After all nonces of one header another `extra` makes a new one. */
   #mine(job: Job, extra: number, now: Now): GenerateStep {
     const block = assembleBlock(this.#template(job.order, extraBytes(extra), now));
-    this.#turn = { state: 'mining', job, block, extra };
-    return { type: 'mine', id: job.id, header: encodeHeader(block.header), bits: block.header.bits };
+    this.#turn = { state: 'mining', job, block, extra, since: now.mono };
+    const tries = Math.min(job.triesLeft, NONCES);
+    return { type: 'mine', id: job.id, header: encodeHeader(block.header), bits: block.header.bits, tries };
   }
 
   #mined(job: Job, block: Block, now: Now): GenerateStep[] {
@@ -211,6 +234,12 @@ export class GenerateJobs {
     this.#queue(job, now);
     return this.#next(now);
   }
+}
+
+/** When the search is to begin anew. Where tries are counted it is not: those of a cancelled search are not known. */
+function refreshOf(turn: Turn | undefined): Millis | undefined {
+  if (turn?.state !== 'mining' || Number.isFinite(turn.job.order.maxTries)) return undefined;
+  return turn.since + REFRESH_MS;
 }
 
 function isDone({ order, hashes, triesLeft }: Job): boolean {

@@ -2,6 +2,8 @@
  * Block templates: what a miner needs to find a block on the tip. Owns the coinbase and the header; which transactions of
  * the pool are worth it is the pool's to say. RULES.md D4, A6.
  */
+
+import { requiredBits } from '../../consensus/asert.ts';
 import { type Block, makeHeader } from '../../consensus/block.ts';
 import type { BlockHash, Bytes } from '../../consensus/brand.ts';
 import { heightPush } from '../../consensus/check-block.ts';
@@ -15,7 +17,6 @@ import {
   witnessRoot,
 } from '../../consensus/merkle.ts';
 import { type ChainParams, MAX_BLOCK_WEIGHT, MAX_TIMEWARP_SECONDS, subsidyAt } from '../../consensus/params.ts';
-import { requiredBits } from '../../consensus/pow.ts';
 import {
   makeTransaction,
   NULL_TXID,
@@ -42,6 +43,8 @@ export interface TipInfo {
   readonly height: number;
   readonly time: UnixSeconds;
   readonly medianTimePast: number;
+  /** Time of block 1 on its branch: see asert.ts. */
+  readonly anchorTime: UnixSeconds;
 }
 
 /** A block without proof of work and Merkle root, and what getblocktemplate tells about it. */
@@ -87,7 +90,7 @@ export function buildTemplate(options: TemplateOptions): Template {
     prevHash: tip.hash,
     time: Math.max(minTime, options.now),
     minTime,
-    bits: requiredBits(params),
+    bits: requiredBits({ parent: tip, anchorTime: tip.anchorTime }, params),
     coinbase: buildCoinbase(options, height, coinbaseValue, transactions),
     transactions,
     fees,

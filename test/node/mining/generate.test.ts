@@ -22,7 +22,7 @@ class Bench {
       limits: { ...localLimits, maxMiningJobs },
       firstExtra: 7,
       template: (order, extra, now) => {
-        const tip = { ...this.tip, medianTimePast: this.tip.time };
+        const tip = { ...this.tip, medianTimePast: this.tip.time, anchorTime: 0 };
         const { script } = order;
         return buildTemplate({ source: order.transactions ?? [], tip, params: regtest, now: now.unix, script, extra });
       },
@@ -195,6 +195,29 @@ describe('several jobs', () => {
     }
     expect(turns).toEqual([first.id, second.id, first.id]);
     expect(bench.jobs.size).toBe(0);
+  });
+
+  test('without end begin a search anew after ten seconds, on a template of then', () => {
+    const bench = new Bench();
+    const { id, steps } = bench.start({ count: Infinity, maxTries: Infinity });
+    expect(bench.jobs.nextDeadline()).toBe(bench.now.mono + 10_000);
+    bench.now = { mono: bench.now.mono + 10_000, unix: bench.now.unix + 10 };
+    const again = bench.jobs.tick(bench.now);
+    expect(again).toMatchObject([
+      { type: 'cancel', id },
+      { type: 'mine', id },
+    ]);
+    expect(expectStep(again[1], 'mine').header).not.toEqual(expectStep(steps[0], 'mine').header);
+    const { block } = expectStep(bench.find(again[1])[0], 'submit');
+    expect(block.header.time).toBe(bench.now.unix);
+    expect(bench.jobs.nextDeadline()).toBeUndefined();
+  });
+
+  test('that may try so many nonces are not begun anew', () => {
+    const bench = new Bench();
+    const { steps } = bench.start({ maxTries: 77 });
+    expect(expectStep(steps[0], 'mine').tries).toBe(77);
+    expect(bench.jobs.nextDeadline()).toBeUndefined();
   });
 
   test('are bounded', () => {

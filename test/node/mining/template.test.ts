@@ -15,7 +15,7 @@ const NOW = 2_000_000_000;
 
 function template(fixture: Fixture, options: Partial<TemplateOptions> = {}): Template {
   const { hash, height, medianTimePast, chain, pool } = fixture;
-  const tip = { hash, height, time: chain.tip.header.time, medianTimePast };
+  const tip = { hash, height, time: chain.tip.header.time, medianTimePast, anchorTime: 0 };
   return buildTemplate({ source: pool, tip, params: regtest, now: NOW, script: testKey(5).script, ...options });
 }
 
