@@ -11,12 +11,14 @@ import { error, RpcCode, type RpcReply, result } from './answer.ts';
 import { isAboveLimit } from './fee-limit.ts';
 import { amount, type JsonValue } from './json.ts';
 
+export { CoinScan } from './coin-scan.ts';
 export { CoinStats } from './coin-stats.ts';
+export { ScriptBalances } from './script-balances.ts';
 export { type RowReader, ScriptCoins, ScriptHistory } from './script-rows.ts';
 
 /** What became of a transaction in the pool. */
 export type TransactionFate =
-  | { readonly type: 'accepted'; readonly fee: bigint; readonly vsize: number }
+  | { readonly type: 'accepted'; readonly fee: bigint; readonly modifiedFee: bigint; readonly vsize: number }
   | { readonly type: 'rejected'; readonly reject: Reject }
   /** Valid, but its fee is above the caller's limit: not taken. */
   | { readonly type: 'fee-exceeded' };
@@ -33,46 +35,29 @@ export function sendTransactionAnswer(tx: Transaction, fate: TransactionFate): R
       // Somebody else sent the same one meanwhile.
       if (code === 'txn-already-in-mempool') return result(tx.txid);
       if (kind === 'missing-inputs') return error(RpcCode.verify, 'bad-txns-inputs-missingorspent');
-      return error(RpcCode.verifyRejected, withDetail(fate.reject));
+      return error(RpcCode.verifyRejected, rejectText(fate.reject));
     }
     default:
       return unreachable(fate);
   }
 }
 
-/**
- * testmempoolaccept: fates in the order of `txs`, shorter than it where testing stopped at a failure. As in Core, nothing
- * is said of the transactions beside one that is refused.
- */
-export function testAcceptAnswer(
-  txs: readonly Transaction[],
-  fates: readonly TransactionFate[],
-  maxFeeRate: bigint,
-): RpcReply {
-  const anyRejected = fates.some(({ type }) => type === 'rejected');
-  let stopped = false;
-  return result(
-    txs.map((tx, index): JsonValue => {
-      const { txid, wtxid } = tx;
-      const fate = fates[index];
-      if (fate === undefined || stopped || (anyRejected && fate.type !== 'rejected')) return { txid, wtxid };
-      if (fate.type === 'rejected') {
-        const reason = fate.reject.kind === 'missing-inputs' ? 'missing-inputs' : fate.reject.reason;
-        return { txid, wtxid, allowed: false, 'reject-reason': reason };
-      }
-      if (fate.type === 'fee-exceeded' || isAboveLimit(fate.fee, maxFeeRate, fate.vsize)) {
-        stopped = true;
-        return { txid, wtxid, allowed: false, 'reject-reason': 'max-fee-exceeded' };
-      }
-      const { fee, vsize } = fate;
-      const fees = {
-        base: amount(fee),
-        'effective-feerate': amount((fee * 1000n) / BigInt(vsize)),
-        'effective-includes': [wtxid],
-      };
-      return { txid, wtxid, allowed: true, vsize, fees };
-    }),
-  );
+/** testmempoolaccept of one transaction; the answer for several is in packages.ts. */
+export function testAcceptAnswer({ txid, wtxid }: Transaction, fate: TransactionFate, maxFeeRate: bigint): RpcReply {
+  const refused = (reason: string): JsonValue => ({ txid, wtxid, allowed: false, 'reject-reason': reason });
+  if (fate.type === 'rejected') {
+    return result([refused(fate.reject.kind === 'missing-inputs' ? 'missing-inputs' : fate.reject.reason)]);
+  }
+  if (fate.type === 'fee-exceeded' || isAboveLimit(fate.fee, maxFeeRate, fate.vsize)) {
+    return result([refused('max-fee-exceeded')]);
+  }
+  const { fee, modifiedFee, vsize } = fate;
+  const fees = {
+    base: amount(fee),
+    'effective-feerate': amount((modifiedFee * 1000n) / BigInt(vsize)),
+    'effective-includes': [wtxid],
+  };
+  return result([{ txid, wtxid, allowed: true, vsize, fees }]);
 }
 
 /** What became of a submitted block. */
@@ -123,7 +108,7 @@ export function generateBlockAnswer(fate: GenerateBlockFate): RpcReply {
       return result({ hash, hex: fate.submitted ? undefined : bytesToHex(encodeBlock(fate.block)) });
     }
     case 'rejected':
-      return error(RpcCode.verify, `testBlockValidity failed: ${withDetail(fate.reject)}`);
+      return error(RpcCode.verify, `testBlockValidity failed: ${rejectText(fate.reject)}`);
     case 'failed':
       return error(RpcCode.misc, 'Failed to make block.');
     default:
@@ -131,7 +116,7 @@ export function generateBlockAnswer(fate: GenerateBlockFate): RpcReply {
   }
 }
 
-/** The reason and, where there is one, what Core says behind it. */
-function withDetail({ reason, detail }: Reject): string {
-  return detail === undefined ? reason : `${reason}, ${detail}`;
+/** The reason and, where there is one, what Core says behind it. Of a signature it says no more. */
+export function rejectText({ code, reason, detail }: Reject): string {
+  return detail === undefined || code === 'mandatory-script-verify-flag-failed' ? reason : `${reason}, ${detail}`;
 }

@@ -1,12 +1,15 @@
 /** What the methods may look at: the machines, read only, and what only node.ts knows. It fills this value for each call. */
+
+import type { Bytes } from '../../consensus/brand.ts';
 import type { ChainParams } from '../../consensus/params.ts';
-import type { Direction, Endpoint, Now, PeerId, Transport, UnixSeconds, Verifier } from '../boundary.ts';
+import type { Direction, Endpoint, Millis, Now, PeerId, Transport, UnixSeconds, Verifier } from '../boundary.ts';
 import type { ChainState } from '../chain/chain-state.ts';
 import type { HeaderTree } from '../chain/header-tree.ts';
 import type { Limits } from '../limits.ts';
 import type { Mempool } from '../mempool/pool.ts';
 import type { PeerVersion } from '../peer/handshake.ts';
 import type { GossipAddress } from '../wire/message.ts';
+import type { TemplateCache } from './block-template.ts';
 
 export interface RpcContext {
   readonly params: ChainParams;
@@ -33,6 +36,16 @@ export interface RpcContext {
   addresses(): readonly GossipAddress[];
   /** Nodes that `addnode add` keeps dialled, as the callers named them. */
   manualNodes(): readonly string[];
+  /** False while the user wants no links. */
+  readonly networkActive: boolean;
+  /** Bytes over all links since the start, closed ones included. */
+  readonly traffic: { readonly sent: number; readonly received: number };
+  /** Calls that are not answered yet, this one included, in the order in which they came. */
+  activeCalls(): readonly { readonly method: string; readonly since: Millis }[];
+  /** Where miners that name no address mine to, if the user of the node has said so. */
+  readonly miningScript: Bytes | undefined;
+  /** Block templates for miners outside the node. */
+  readonly templates: TemplateCache;
 }
 
 /** One link, as getpeerinfo shows it. Times are seconds since 1970, 0 for never. */
@@ -44,6 +57,8 @@ export interface PeerSummary {
   readonly local: Endpoint;
   /** Undefined until the handshake is complete. */
   readonly version: PeerVersion | undefined;
+  /** What was dialled; undefined for inbound links. */
+  readonly dialled: Endpoint | undefined;
   /** How we came to dial it; inbound links were not dialled. */
   readonly learned: 'inbound' | 'manual' | 'gossip';
   readonly connectedAt: UnixSeconds;

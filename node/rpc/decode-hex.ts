@@ -1,5 +1,5 @@
 /** Transactions and blocks out of the hex that callers give. */
-import { type Block, readBlock } from '../../consensus/block.ts';
+import { type Block, type BlockHeader, HEADER_SIZE, readBlock, readHeader } from '../../consensus/block.ts';
 import type { Bytes, Txid } from '../../consensus/brand.ts';
 import { decode, type Reader } from '../../consensus/codec.ts';
 import {
@@ -30,6 +30,13 @@ export function decodeHexTransaction(hex: string, serialization: Serialization =
   const legacy = serialization === 'witness' ? undefined : decodeWhole(bytes, readLegacy);
   if (legacy !== undefined && (extended === undefined || hasSaneScripts(legacy))) return legacy;
   return extended;
+}
+
+/** A block header, or undefined. As in Core, bytes behind it are not looked at. */
+export function decodeHexHeader(hex: string): BlockHeader | undefined {
+  const bytes = readHex(hex);
+  const header = bytes === undefined ? undefined : decode(bytes.subarray(0, HEADER_SIZE), readHeader);
+  return header?.ok === true ? header.value : undefined;
 }
 
 /** A block, or undefined. As in Core, bytes behind it are not looked at. */

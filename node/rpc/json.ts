@@ -13,6 +13,15 @@ export class JsonNumber {
   }
 }
 
+/** A value that was serialized before, where doing it for each answer would take too long. */
+export class JsonText {
+  readonly json: string;
+
+  constructor(json: string) {
+    this.json = json;
+  }
+}
+
 /** What a call can return. Members that are undefined are left out. */
 export type JsonValue =
   | null
@@ -21,6 +30,7 @@ export type JsonValue =
   | bigint
   | string
   | JsonNumber
+  | JsonText
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue | undefined };
 
@@ -42,6 +52,7 @@ export function stringify(value: JsonValue): string {
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') return formatNumber(value);
   if (value instanceof JsonNumber) return value.text;
+  if (value instanceof JsonText) return value.json;
   if (isArray(value)) return `[${value.map(stringify).join(',')}]`;
   const members: string[] = [];
   for (const [name, member] of Object.entries(value)) {

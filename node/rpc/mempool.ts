@@ -20,7 +20,7 @@ function sequenceOf(entries: readonly Entry[]): number {
   return entries.reduce((last, { sequence }) => Math.max(last, sequence), 0) + 1;
 }
 
-function entryJson(entry: Entry, ancestors: readonly Entry[]): JsonValue {
+export function entryJson(entry: Entry, ancestors: readonly Entry[]): JsonValue {
   const replaceable = [entry, ...ancestors].some(({ tx }) =>
     tx.inputs.some(({ sequence }) => sequence <= MAX_REPLACEABLE_SEQUENCE),
   );
@@ -36,7 +36,7 @@ function entryJson(entry: Entry, ancestors: readonly Entry[]): JsonValue {
     wtxid: entry.tx.wtxid,
     fees: {
       base: amount(entry.fee),
-      modified: amount(entry.fee),
+      modified: amount(entry.modifiedFee),
       ancestor: amount(entry.ancestors.fees),
       descendant: amount(entry.descendants.fees),
     },
@@ -113,15 +113,16 @@ export const mempoolMethods: readonly RpcMethod[] = [
     name: 'estimatesmartfee',
     category: 'util',
     description:
-      'The feerate that confirms within a number of blocks. This node keeps no statistics yet: the answer is always\n' +
-      'that there is not enough data, and wallets use their own fallback.',
+      'The feerate that confirms within a number of blocks, judged by how long transactions have waited since this node was\n' +
+      'started; an error where that is not enough to tell. Never less than what it takes to enter the mempool.',
     params: {
       conf_target: int('Blocks, 1 to 1008'),
       estimate_mode: defaulted(text('unset, economical or conservative'), 'economical'),
     },
-    result: '{ "errors": ["..."], "blocks": 0 }    (object)',
+    result:
+      '{ "feerate", "blocks" }    (object) in coins per 1000 virtual bytes\n{ "errors": ["..."], "blocks" }    (object)',
     example: '6',
-    run: (_, { conf_target, estimate_mode }) => {
+    run: ({ pool, now }, { conf_target, estimate_mode }) => {
       if (conf_target < 1 || conf_target > MAX_CONFIRMATION_TARGET) {
         const message = `Invalid conf_target, must be between 1 and ${MAX_CONFIRMATION_TARGET}`;
         return error(RpcCode.parameter, message);
@@ -130,7 +131,10 @@ export const mempoolMethods: readonly RpcMethod[] = [
         const modes = ESTIMATE_MODES.join('", "');
         return error(RpcCode.parameter, `Invalid estimate_mode parameter, must be one of: "${modes}"`);
       }
-      return result({ errors: ['Insufficient data or no feerate found'], blocks: 0 });
+      const mode = estimate_mode.toLowerCase() === 'conservative' ? 'conservative' : 'economical';
+      const { feerate, blocks } = pool.estimateFee(conf_target, mode, now);
+      if (feerate === undefined) return result({ errors: ['Insufficient data or no feerate found'], blocks });
+      return result({ feerate: amount(BigInt(Math.ceil(feerate))), blocks });
     },
   }),
 ];

@@ -1,15 +1,18 @@
 /** Methods that make blocks or take them. */
 
-import { decodeAddress } from '../../consensus/address.ts';
+import { bech32 } from '@scure/base';
+import { decodeAddress, encodeAddress, OUTPUT_KEY_AT } from '../../consensus/address.ts';
 import type { Block } from '../../consensus/block.ts';
-import { fail, ok, type Result, type Txid } from '../../consensus/brand.ts';
+import { type Bytes, fail, ok, type Result, type Txid } from '../../consensus/brand.ts';
 import { findCommitment } from '../../consensus/merkle.ts';
+import type { ChainParams } from '../../consensus/params.ts';
 import { hasWitness, isCoinbase, makeTransaction, type Transaction } from '../../consensus/transaction.ts';
 import type { HeaderNode } from '../chain/header-tree.ts';
-import { command, error, RpcCode, type RpcError, result } from './answer.ts';
+import { command, error, type RpcAnswer, RpcCode, type RpcError, result } from './answer.ts';
 import { difficultyOf } from './block-json.ts';
 import type { RpcContext } from './context.ts';
-import { decodeHexBlock, decodeHexTransaction } from './decode-hex.ts';
+import { decodeHexBlock, decodeHexHeader, decodeHexTransaction } from './decode-hex.ts';
+import { expandDescriptor, isRanged, parseDescriptor } from './descriptor.ts';
 import { method, type RpcMethod } from './method.ts';
 import { bool, defaulted, ignored, int, optional, text, texts } from './params.ts';
 
@@ -53,6 +56,29 @@ function readTransactions({ pool }: RpcContext, given: readonly string[]): Resul
   return ok(txs);
 }
 
+/** The only script of a descriptor. */
+function scriptOf(descriptor: string, params: ChainParams): Result<Bytes, RpcError> {
+  const parsed = parseDescriptor(descriptor, params);
+  if (!parsed.ok) return fail(error(RpcCode.addressOrKey, parsed.error));
+  if (isRanged(parsed.value)) {
+    const message = 'Ranged descriptor not accepted. Maybe pass through deriveaddresses first?';
+    return fail(error(RpcCode.parameter, message));
+  }
+  const expanded = expandDescriptor(parsed.value, [0, 0]);
+  if (!expanded.ok) return fail(error(RpcCode.addressOrKey, expanded.error));
+  const [only] = expanded.value;
+  if (only === undefined) throw new Error('a descriptor that is not ranged has one script');
+  return ok(only.script);
+}
+
+/** What generatetoaddress and generatetodescriptor have in common. */
+function generate(count: number, script: Bytes, maxtries: number): RpcAnswer {
+  if (count <= 0) return result([]);
+  // A negative number is a very large one in Core.
+  const maxTries = maxtries < 0 ? Number.MAX_SAFE_INTEGER : maxtries;
+  return command({ type: 'generate', count, script, maxTries });
+}
+
 /**
  * Miners that build their own coinbase (BIP 22) submit it without the witness that a commitment needs: it is added,
  * 32 zero bytes, as Core does.
@@ -70,14 +96,16 @@ export const miningMethods: readonly RpcMethod[] = [
     category: 'hidden',
     description: 'Mines one block of exactly these transactions.',
     params: {
-      output: text('The address that the block pays'),
+      output: text('The address that the block pays, or a descriptor of one script'),
       transactions: texts('rawtx/txid', 'Ids of mempool transactions or serialized transactions, in valid order'),
       submit: defaulted(bool('Add the block to the chain, or return it'), true),
     },
     result: '{ "hash", "hex" }    (object), "hex" with submit=false',
     example: '"address" \'["txid"]\'',
     run: (context, { output, transactions, submit }) => {
-      const script = decodeAddress(output, context.params);
+      const described = scriptOf(output, context.params);
+      if (!described.ok && described.error.code === RpcCode.parameter) return described.error;
+      const script = described.ok ? described : decodeAddress(output, context.params);
       if (!script.ok) return error(RpcCode.addressOrKey, 'Error: Invalid address or descriptor');
       const txs = readTransactions(context, transactions);
       if (!txs.ok) return txs.error;
@@ -100,10 +128,80 @@ export const miningMethods: readonly RpcMethod[] = [
     run: ({ params }, { nblocks, address, maxtries }) => {
       const script = decodeAddress(address, params);
       if (!script.ok) return error(RpcCode.addressOrKey, 'Error: Invalid address');
-      if (nblocks <= 0) return result([]);
-      // A negative number is a very large one in Core.
-      const maxTries = maxtries < 0 ? Number.MAX_SAFE_INTEGER : maxtries;
-      return command({ type: 'generate', count: nblocks, script: script.value, maxTries });
+      return generate(nblocks, script.value, maxtries);
+    },
+  }),
+
+  method({
+    name: 'generatetodescriptor',
+    category: 'hidden',
+    description: 'Mines blocks as generatetoaddress does, to the script of a descriptor.',
+    params: {
+      num_blocks: int('How many'),
+      descriptor: text('The descriptor that the blocks pay: tr(), rawtr() or addr(), of one script'),
+      maxtries: defaulted(int('How many hashes to try for all of them together'), DEFAULT_MAX_TRIES),
+    },
+    result: '[ "hash", ... ]    (array), fewer than asked for when the tries are used up',
+    example: '1 "rawtr(4d4b6cd1361032ca9bd2aeb9d900aa4d45d9ead80ac9423374c451a7254d0766)"',
+    run: ({ params }, { num_blocks, descriptor, maxtries }) => {
+      const script = scriptOf(descriptor, params);
+      return script.ok ? generate(num_blocks, script.value, maxtries) : script.error;
+    },
+  }),
+
+  method({
+    name: 'getmineraddress',
+    category: 'hidden',
+    description:
+      'An address in the spelling that CPU miners of before bech32m understand ("minerd --coinbase-addr"): the same key\n' +
+      'under the old checksum. It is for their command line only, and no wallet pays to it.',
+    params: { address: text('The address that the blocks shall pay') },
+    result: '{ "address", "cpuminer" }    (object)',
+    example: '"address"',
+    run: ({ params }, { address }) => {
+      const script = decodeAddress(address, params);
+      if (!script.ok) return error(RpcCode.addressOrKey, 'Error: Invalid address');
+      const words = [1, ...bech32.toWords(script.value.subarray(OUTPUT_KEY_AT))];
+      return result({ address: address.toLowerCase(), cpuminer: bech32.encode(params.hrp, words) });
+    },
+  }),
+
+  method({
+    name: 'getnewaddress',
+    category: 'hidden',
+    description:
+      'The address that setminingaddress or "node --mine" has set, always the same one, so that "bitcoin-cli -generate"\n' +
+      'has one to mine to. The node has no wallet.',
+    params: {
+      label: optional(ignored('Ignored')),
+      address_type: optional(ignored('Ignored')),
+    },
+    result: '"address"    (string)',
+    example: '',
+    run: ({ miningScript, params }) => {
+      if (miningScript === undefined) {
+        const message =
+          'This node has no wallet. To mine with "bitcoin-cli -generate", say first where to: setminingaddress "address"';
+        return error(RpcCode.walletNotFound, message);
+      }
+      return result(encodeAddress(miningScript.subarray(OUTPUT_KEY_AT), params.hrp));
+    },
+  }),
+
+  method({
+    name: 'setminingaddress',
+    category: 'hidden',
+    description:
+      'Sets the address to which miners mine that name none: "bitcoin-cli -generate", and those that ask getblocktemplate\n' +
+      'for a finished coinbase ("coinbasetxn"). It is kept until the node stops.',
+    params: { address: text('The address; empty for none') },
+    result: 'null',
+    example: '"address"',
+    run: ({ params }, { address }) => {
+      if (address === '') return command({ type: 'set-mining-script', script: undefined });
+      const script = decodeAddress(address, params);
+      if (!script.ok) return error(RpcCode.addressOrKey, 'Error: Invalid address');
+      return command({ type: 'set-mining-script', script: script.value });
     },
   }),
 
@@ -169,6 +267,23 @@ export const miningMethods: readonly RpcMethod[] = [
       if (known?.status === 'valid') return result('duplicate');
       const complete = tree.get(block.header.prevHash) === undefined ? block : completeCoinbase(block);
       return command({ type: 'submit-block', block: complete });
+    },
+  }),
+
+  method({
+    name: 'submitheader',
+    category: 'mining',
+    description: 'Takes a block header, as if a peer had sent it. Its parent must be known.',
+    params: { hexdata: text('The serialized header, hex') },
+    result: 'null',
+    example: '"hexdata"',
+    run: ({ tree }, { hexdata }) => {
+      const header = decodeHexHeader(hexdata);
+      if (header === undefined) return error(RpcCode.deserialization, 'Block header decode failed');
+      if (tree.get(header.prevHash) === undefined) {
+        return error(RpcCode.verify, `Must submit previous header (${header.prevHash}) first`);
+      }
+      return command({ type: 'submit-header', header });
     },
   }),
 ];

@@ -184,7 +184,7 @@ export const networkMethods: readonly RpcMethod[] = [
     params: {},
     result: '{ "version", "subversion", "localservices", "connections", "localaddresses", ... }    (object)',
     example: '',
-    run: ({ peers, services, userAgent, verifier, localAddresses }) => {
+    run: ({ peers, services, userAgent, verifier, localAddresses, networkActive }) => {
       const links = peers();
       const inbound = links.filter(({ direction }) => direction === 'inbound').length;
       return result({
@@ -195,7 +195,7 @@ export const networkMethods: readonly RpcMethod[] = [
         localservicesnames: serviceNames(services),
         localrelay: true,
         timeoffset: medianOffset(links),
-        networkactive: true,
+        networkactive: networkActive,
         connections: links.length,
         connections_in: inbound,
         connections_out: links.length - inbound,
@@ -278,7 +278,7 @@ function addNode(): RpcMethod {
     },
     result: 'null',
     example: '"127.0.0.1:18444" "onetry"',
-    run: ({ params, manualNodes }, { node, command: how, v2transport }) => {
+    run: ({ params, manualNodes, networkActive }, { node, command: how, v2transport }) => {
       if (how !== 'onetry' && how !== 'add' && how !== 'remove') return error(RpcCode.misc, addNode.help);
       if (v2transport) {
         return error(RpcCode.parameter, 'Error: v2transport requested but not enabled (see -v2transport)');
@@ -291,6 +291,9 @@ function addNode(): RpcMethod {
       }
       if (!target.ok) return error(RpcCode.parameter, `Error: ${JSON.stringify(node)} ${target.error}`);
       if (how === 'add' && isAdded) return error(RpcCode.nodeAlreadyAdded, 'Error: Node already added');
+      if (how === 'onetry' && !networkActive) {
+        return error(RpcCode.clientNotConnected, 'Error: Networking is off; setnetworkactive true switches it on');
+      }
       return command({ type: 'add-node', target: target.value, text: node, how });
     },
   });

@@ -149,9 +149,54 @@ export function object<T>(
   return { ...inner, shown: () => shown };
 }
 
+/** A JSON array of members of any type, read by the given function. */
+export function list<T>(
+  shown: string,
+  description: string,
+  read: (value: readonly unknown[]) => Result<T, RpcError>,
+): Param<T> {
+  const inner = param('array', 'json array', description, (value) => read(value as readonly unknown[]));
+  return { ...inner, shown: () => shown };
+}
+
+/** A value whose type the given function looks at. */
+export function anyOf<T>(
+  shown: string,
+  kind: string,
+  description: string,
+  read: (value: unknown) => Result<T, RpcError>,
+): Param<T> {
+  const inner = param(undefined, kind, description, read);
+  return { ...inner, shown: () => shown };
+}
+
+/** A value of several types, read by the given function, which knows nothing to do with the others. */
+export function either<T>(
+  kind: string,
+  description: string,
+  read: (value: unknown) => Result<T, RpcError> | undefined,
+): Param<T> {
+  return param(undefined, kind, description, (value) => read(value) ?? fail(wrongType(value, 'string')));
+}
+
+/** A JSON array, read by the given function. */
+export function array<T>(
+  shown: string,
+  description: string,
+  read: (value: readonly unknown[]) => Result<T, RpcError>,
+): Param<T> {
+  const inner = param('array', 'json array', description, (value) => read(value as readonly unknown[]));
+  return { ...inner, shown: () => shown };
+}
+
 /** Whatever it is, it is not looked at. */
 export function ignored(description: string): Param<null> {
   return param(undefined, 'any', description, () => ok(null));
+}
+
+/** Signed 32 bits. */
+export function readInt(value: number): Result<number, RpcError> {
+  return readInteger(value, -0x80000000, 0x7fffffff);
 }
 
 /** A 32-byte id in display order out of its text. */
@@ -180,11 +225,13 @@ export function readTexts(value: unknown): Result<readonly string[], RpcError> {
   return ok(value as readonly string[]);
 }
 
-function wrongType(value: unknown, expected: JsonType): RpcError {
+/** The error of Core where a value is of another JSON type than is needed. */
+export function wrongType(value: unknown, expected: JsonType): RpcError {
   return error(RpcCode.type, `JSON value of type ${jsonType(value)} is not of expected type ${expected}`);
 }
 
-function readInteger(value: unknown, min: number, max: number): Result<number, RpcError> {
+/** An integer within bounds. The value is known to be a number. */
+export function readInteger(value: unknown, min: number, max: number): Result<number, RpcError> {
   const number = value as number;
   if (!Number.isInteger(number) || number < min || number > max) {
     return fail(error(RpcCode.misc, 'JSON integer out of range'));
@@ -196,7 +243,8 @@ function readInteger(value: unknown, min: number, max: number): Result<number, R
 /** The text of a JSON number or a string of the same form: sign, digits, at most eight decimals that count, exponent. */
 const DECIMAL = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/;
 
-function readAmount(value: unknown): Result<bigint, RpcError> {
+/** Coins as a number or a text, in satoshis. */
+export function readAmount(value: unknown): Result<bigint, RpcError> {
   if (typeof value !== 'number' && typeof value !== 'string') {
     return fail(error(RpcCode.type, 'Amount is not a number or string'));
   }

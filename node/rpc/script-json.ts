@@ -139,7 +139,11 @@ function isPushOnly(script: Bytes): boolean {
   return true;
 }
 
-/** The output descriptor of a script, with its checksum. */
+/** The output descriptor of a script, with its checksum, as far as the script alone tells it. */
+export function inferDescriptor(script: Bytes, params: ChainParams): string {
+  return scriptDescriptor(script, scriptType(script), scriptAddress(script, params));
+}
+
 function scriptDescriptor(script: Bytes, type: ScriptType, address: string | undefined): string {
   const hex = bytesToHex(script);
   if (type === 'pubkey') return withChecksum(`pk(${hex.slice(2, -2)})`);

@@ -18,49 +18,58 @@ import { amount, type JsonValue } from './json.ts';
 
 /** A call that is answered out of ranges of the store: scan `nextRange` into `onRows` until there is none, then `answer`. */
 export interface RowReader {
+  /** The next range may be asked for, and its rows may come, before the last one is done. */
+  readonly inAnyOrder?: boolean;
   nextRange(): KeyRange | undefined;
-  /** A page of the range that was asked for last. */
-  onRows(rows: readonly Row[]): void;
+  /** A page of that range; without `inAnyOrder` it is the one that was asked for last. */
+  onRows(rows: readonly Row[], range: KeyRange): void;
   answer(context: RpcContext): RpcReply;
 }
 
 /** The rows of several scripts, one after the other. */
 class ScriptRows {
-  readonly #scripts: readonly { readonly hash: ScriptHash; readonly rows: Row[] }[];
+  readonly #hashes: readonly ScriptHash[];
+  /** By the range that they are in: a script that was named twice has one. */
+  readonly #rows = new Map<string, Row[]>();
   /** The caller gave one hash and not an array: the answer is one object. */
   readonly #single: boolean;
   readonly #rangeOf: (hash: ScriptHash) => KeyRange;
   #current = -1;
 
   constructor(hashes: readonly ScriptHash[], single: boolean, rangeOf: (hash: ScriptHash) => KeyRange) {
-    this.#scripts = hashes.map((hash) => ({ hash, rows: [] }));
+    this.#hashes = hashes;
     this.#single = single;
     this.#rangeOf = rangeOf;
   }
 
   /** The next range to scan, or undefined when all are done. */
   nextRange(): KeyRange | undefined {
-    this.#current += 1;
-    const script = this.#scripts[this.#current];
-    return script === undefined ? undefined : this.#rangeOf(script.hash);
+    for (;;) {
+      this.#current += 1;
+      const hash = this.#hashes[this.#current];
+      if (hash === undefined) return undefined;
+      const range = this.#rangeOf(hash);
+      if (this.#rows.has(range.gte)) continue;
+      this.#rows.set(range.gte, []);
+      return range;
+    }
   }
 
-  /** A page of the range that was asked for last. */
-  onRows(rows: readonly Row[]): void {
-    const script = this.#scripts[this.#current];
-    if (script === undefined) throw new Error('rows of no script');
-    for (const row of rows) script.rows.push(row);
+  onRows(rows: readonly Row[], range: KeyRange): void {
+    const found = this.#rows.get(range.gte);
+    if (found === undefined) throw new Error('rows of no script');
+    for (const row of rows) found.push(row);
   }
 
   answer(
     { chain }: RpcContext,
     describe: (hash: ScriptHash, rows: readonly Row[]) => { readonly [name: string]: JsonValue },
   ): RpcReply {
-    const objects = this.#scripts.map(({ hash, rows }) => ({
+    const objects = this.#hashes.map((hash) => ({
       scripthash: hash,
       bestblock: chain.tip.hash,
       height: chain.tip.height,
-      ...describe(hash, rows),
+      ...describe(hash, this.#rows.get(this.#rangeOf(hash).gte) ?? []),
     }));
     return result(this.#single ? (objects[0] ?? null) : objects);
   }
@@ -71,6 +80,7 @@ class ScriptRows {
  * (confirmations 0, no `height`); `spentby` names the mempool transaction that spends a coin.
  */
 export class ScriptCoins implements RowReader {
+  readonly inAnyOrder = true;
   readonly #rows: ScriptRows;
 
   constructor(hashes: readonly ScriptHash[], single: boolean) {
@@ -81,8 +91,8 @@ export class ScriptCoins implements RowReader {
     return this.#rows.nextRange();
   }
 
-  onRows(rows: readonly Row[]): void {
-    this.#rows.onRows(rows);
+  onRows(rows: readonly Row[], range: KeyRange): void {
+    this.#rows.onRows(rows, range);
   }
 
   answer(context: RpcContext): RpcReply {
@@ -121,6 +131,7 @@ export class ScriptCoins implements RowReader {
  * block and `blockhash`), then those of the mempool (confirmations 0, with `fee`).
  */
 export class ScriptHistory implements RowReader {
+  readonly inAnyOrder = true;
   readonly #rows: ScriptRows;
 
   constructor(hashes: readonly ScriptHash[], single: boolean) {
@@ -131,8 +142,8 @@ export class ScriptHistory implements RowReader {
     return this.#rows.nextRange();
   }
 
-  onRows(rows: readonly Row[]): void {
-    this.#rows.onRows(rows);
+  onRows(rows: readonly Row[], range: KeyRange): void {
+    this.#rows.onRows(rows, range);
   }
 
   answer(context: RpcContext): RpcReply {

@@ -13,7 +13,7 @@ const scriptHashes = () =>
   oneOrMore('scripthash', 'sha256 of the output script, hex in the order of its bytes; or an array of them');
 
 function scan(
-  type: 'script-coins' | 'script-history',
+  type: 'script-balances' | 'script-coins' | 'script-history',
   { values, single }: { readonly values: readonly string[]; readonly single: boolean },
 ): RpcAnswer {
   if (values.length > MAX_SCRIPTS) return error(RpcCode.parameter, `At most ${MAX_SCRIPTS} scripts can be asked for`);
@@ -27,6 +27,20 @@ function scan(
 }
 
 export const scriptMethods: readonly RpcMethod[] = [
+  method({
+    name: 'getscriptbalance',
+    category: 'scripts',
+    description:
+      'What a script holds: "confirmed" in blocks and spendable, "immature" coinbases, and "unconfirmed" outputs of the\n' +
+      'mempool. What the mempool spends is in none of them; "coins" counts it too. Not of Bitcoin Core.',
+    params: { scripthash: scriptHashes() },
+    result:
+      '{ "scripthash", "bestblock", "height", "confirmed", "unconfirmed", "immature", "coins" }    (object), or an\n' +
+      'array of such objects',
+    example: '"scripthash"',
+    run: (_, { scripthash }) => scan('script-balances', scripthash),
+  }),
+
   method({
     name: 'getscriptcoins',
     category: 'scripts',

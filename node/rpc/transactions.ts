@@ -1,7 +1,7 @@
 /** Methods that read, judge and send transactions. */
 import { bytesToHex } from '#hash';
 import { type BlockHash, outPointKey, type Txid } from '../../consensus/brand.ts';
-import { encodeTransaction, type Transaction, vsizeOf } from '../../consensus/transaction.ts';
+import { encodeTransaction, type Transaction, type TxInput, vsizeOf } from '../../consensus/transaction.ts';
 import type { HeaderNode } from '../chain/header-tree.ts';
 import { command, error, type RpcAnswer, RpcCode, result } from './answer.ts';
 import { spentBy } from './block-json.ts';
@@ -29,7 +29,7 @@ interface Found {
 }
 
 /** In the mempool or, by the index, in the chain. */
-function findAnywhere({ pool, chain }: RpcContext, txid: Txid): Found | undefined {
+export function findAnywhere({ pool, chain }: RpcContext, txid: Txid): Found | undefined {
   const entry = pool.get(txid);
   if (entry !== undefined) return { tx: entry.tx };
   const place = chain.findTransaction(txid);
@@ -61,7 +61,11 @@ function foundJson({ params, chain, tree }: RpcContext, { tx, node, index = 0 }:
   };
 }
 
-function isInCoins({ chain }: RpcContext, tx: Transaction): boolean {
+/** It is in a block, and so what it spends is gone: while all that is there, nothing need be looked up on disk. */
+function isInCoins({ pool, chain }: RpcContext, tx: Transaction): boolean {
+  const spends = ({ prevout }: TxInput) =>
+    pool.get(prevout.txid) !== undefined || chain.coin(outPointKey(prevout.txid, prevout.vout)) !== undefined;
+  if (tx.inputs.length > 0 && tx.inputs.every(spends)) return false;
   return tx.outputs.some((_, vout) => chain.coin(outPointKey(tx.txid, vout)) !== undefined);
 }
 

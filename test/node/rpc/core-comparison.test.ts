@@ -12,8 +12,20 @@ import { bytesToHex, hexToBytes, sha256 } from '#hash';
 import { encodeAddress, p2trScript } from '../../../consensus/address.ts';
 import { type Block, encodeBlock, encodeHeader } from '../../../consensus/block.ts';
 import { concatBytes } from '../../../consensus/codec.ts';
-import { encodeTransaction, type Transaction } from '../../../consensus/transaction.ts';
-import { carry, changed, outputOf, pay, spend, TestChain, testKey, withInput } from '../../support/chain-builder.ts';
+import { encodeTransaction, type Transaction, withoutWitness } from '../../../consensus/transaction.ts';
+import { methods } from '../../../node/rpc/methods.ts';
+import {
+  carry,
+  changed,
+  outputOf,
+  pay,
+  spend,
+  TestChain,
+  testKey,
+  unmine,
+  withInput,
+} from '../../support/chain-builder.ts';
+import { psbtCalls } from './psbt-calls.ts';
 import { RpcNode } from './rpc-node.ts';
 
 const bitcoind = process.env['GRAPEVINE_BITCOIND'];
@@ -36,6 +48,8 @@ class Core {
       '-connect=0',
       '-dnsseed=0',
       '-txindex=1',
+      // With several threads it does not say what is wrong with a signature.
+      '-par=1',
       '-printtoconsole=0',
     ];
     this.#process = spawn(path, options, { stdio: 'ignore' });
@@ -91,7 +105,7 @@ const hex = (tx: Transaction) => bytesToHex(encodeTransaction(tx));
 const blockHex = (block: Block) => bytesToHex(encodeBlock(block));
 
 /** Calls whose results come in an order that means nothing. */
-const unordered = ['getchaintips', 'getrawmempool'];
+const unordered = ['getchaintips', 'getrawmempool', 'getmempoolancestors', 'getmempooldescendants'];
 
 /** Members of these names, at any depth, are taken out before the comparison. */
 function without(value: unknown, names: readonly string[], orderless = false): unknown {
@@ -184,6 +198,17 @@ function compareWith(path: string): void {
   const block104 = chain.blockAt(104);
   const tip = chain.tip.header.hash;
   const none = '00'.repeat(32);
+  /** Blocks for getblocktemplate's proposals; one without proof of work, and one whose coinbase lost its witness. */
+  const full = chain.next({ transactions: [pooled, child], fees: 20_000n, tag: 'full' });
+  const unmined = { ...full, header: unmine(full.header) };
+  const stripped = {
+    header: full.header,
+    transactions: [withoutWitness(full.transactions[0] as Transaction), ...full.transactions.slice(1)],
+  };
+  const proposal = (block: Block) => [{ mode: 'proposal', data: blockHex(block) }];
+  const header = (block: Block) => [bytesToHex(encodeHeader(block.header))];
+  const spends = (...outputs: readonly unknown[]) => [outputs];
+  const templates = ['longpollid'];
   /** Method, parameters, names of members that may differ. */
   const calls: readonly (readonly [method: string, params: unknown, ignored?: readonly string[]])[] = [
     ['getbestblockhash', []],
@@ -326,6 +351,133 @@ function compareWith(path: string): void {
     ['getnetworkhashps', [0]],
     ['getnetworkhashps', [1, 1000]],
     ['getnetworkhashps', [-1]],
+    ['getblocktemplate', [{ rules: ['segwit'] }], templates],
+    ['getblocktemplate', [{ rules: ['segwit', 'taproot'], capabilities: ['x'], mode: 'template', more: 1 }], templates],
+    ['getblocktemplate', [{ rules: ['segwit'], longpollid: `${none}7` }], templates],
+    ['getblocktemplate', [{ rules: ['segwit'], longpollid: none }], templates],
+    ['getblocktemplate', [{ rules: ['segwit'], longpollid: 'zz' }]],
+    ['getblocktemplate', { template_request: { rules: ['segwit'] } }, templates],
+    ['getblocktemplate', [{}]],
+    ['getblocktemplate', []],
+    ['getblocktemplate', [[]]],
+    ['getblocktemplate', [{ rules: 'segwit' }]],
+    ['getblocktemplate', [{ rules: [1] }]],
+    ['getblocktemplate', [{ rules: ['taproot'] }]],
+    ['getblocktemplate', [{ mode: 1, rules: ['segwit'] }]],
+    ['getblocktemplate', [{ mode: 'x', rules: ['segwit'] }]],
+    ['getblocktemplate', [{ mode: 'proposal' }]],
+    ['getblocktemplate', [{ mode: 'proposal', data: 'x' }]],
+    ['getblocktemplate', [{ mode: 'proposal', data: '00' }]],
+    ['getblocktemplate', proposal(full)],
+    ['getblocktemplate', proposal(unmined)],
+    ['getblocktemplate', proposal(stripped)],
+    ['getblocktemplate', proposal(chain.tip)],
+    ['getblocktemplate', proposal(stale)],
+    ['getblocktemplate', proposal(chain.fork(102).next({ tag: 'header' }))],
+    ['getblocktemplate', proposal(chain.fork(104).next({ tag: 'beside' }))],
+    ['getblocktemplate', proposal(chain.next({ fees: 1n }))],
+    ['getblocktemplate', proposal(chain.next({ time: 1 }))],
+    ['getblocktemplate', proposal(chain.next({ time: NOW + 7201 }))],
+    ['getblocktemplate', proposal(chain.next({ header: { bits: 0x207ffffe } }))],
+    ['getblocktemplate', proposal(chain.next({ header: { version: 3 } }))],
+    ['getblocktemplate', proposal(chain.next({ header: { merkleRoot: none as Block['header']['merkleRoot'] } }))],
+    ['getblocktemplate', proposal(chain.next({ scriptSig: Uint8Array.of(1, 1) }))],
+    ['getblocktemplate', proposal(chain.next({ transactions: [child] }))],
+    ['getblocktemplate', proposal(chain.next({ transactions: [pooled, pooled] }))],
+    ['getblocktemplate', proposal(chain.next({ transactions: [premature] }))],
+    ['getblocktemplate', proposal(chain.next({ transactions: [badSignature] }))],
+    ['getblocktemplate', proposal({ header: full.header, transactions: [] })],
+    ['getblockstats', [0]],
+    ['getblockstats', [104]],
+    ['getblockstats', [105]],
+    ['getblockstats', [block104.header.hash]],
+    ['getblockstats', [104, ['totalfee', 'feerate_percentiles', 'blockhash', 'totalfee']]],
+    ['getblockstats', [104, []]],
+    ['getblockstats', [104, ['what']]],
+    ['getblockstats', [104, [1]]],
+    ['getblockstats', [106]],
+    ['getblockstats', [-1]],
+    ['getblockstats', [1.5]],
+    ['getblockstats', [none]],
+    ['getblockstats', ['x']],
+    ['getblockstats', [true]],
+    ['getblockstats', []],
+    ['getblockstats', [headerOnly.header.hash]],
+    ['getchaintxstats', []],
+    ['getchaintxstats', [0]],
+    ['getchaintxstats', [7]],
+    ['getchaintxstats', [7, block104.header.hash]],
+    ['getchaintxstats', [104]],
+    ['getchaintxstats', [105]],
+    ['getchaintxstats', [-1]],
+    ['getchaintxstats', [1, stale.header.hash]],
+    ['getchaintxstats', [1, none]],
+    ['getchaintxstats', [1, 'x']],
+    ['getchaintxstats', ['x']],
+    ['getmempoolancestors', [child.txid]],
+    ['getmempoolancestors', [child.txid, true], ['unbroadcast']],
+    ['getmempoolancestors', [pooled.txid]],
+    ['getmempoolancestors', [first.txid]],
+    ['getmempoolancestors', ['x']],
+    ['getmempooldescendants', [pooled.txid]],
+    ['getmempooldescendants', [pooled.txid, true], ['unbroadcast']],
+    ['getmempooldescendants', [child.txid, false]],
+    ['getmempooldescendants', [none]],
+    ['gettxspendingprevout', spends({ txid: pooled.txid, vout: 0 }, { txid: none, vout: 0 })],
+    ['gettxspendingprevout', spends({ txid: first.txid, vout: 1 })],
+    ['gettxspendingprevout', spends()],
+    ['gettxspendingprevout', spends({ txid: none, vout: -1 })],
+    ['gettxspendingprevout', spends({ txid: none })],
+    ['gettxspendingprevout', spends({ vout: 0 })],
+    ['gettxspendingprevout', spends({ txid: none, vout: '0' })],
+    ['gettxspendingprevout', spends({ txid: 'x', vout: 0 })],
+    ['gettxspendingprevout', spends({ txid: none, vout: 0, n: 1 })],
+    ['gettxspendingprevout', spends(5)],
+    ['gettxspendingprevout', [5]],
+    ['getdeploymentinfo', [], ['testdummy']],
+    ['getdeploymentinfo', [genesis.header.hash], ['testdummy']],
+    ['getdeploymentinfo', [none]],
+    ['getindexinfo', []],
+    ['getindexinfo', ['txindex']],
+    ['getindexinfo', ['what']],
+    ['getblockfilter', [tip]],
+    ['getblockfilter', [tip, 'what']],
+    ['getblockfilter', ['x']],
+    ['verifychain', []],
+    ['verifychain', [4, 0]],
+    ['verifychain', [0, 3]],
+    ['verifychain', ['x']],
+    ['getmemoryinfo', [], ['locked']],
+    ['getmemoryinfo', ['what']],
+    ['getrpcinfo', [], ['duration', 'logpath']],
+    ['waitfornewblock', [1]],
+    ['waitfornewblock', [-1]],
+    ['waitfornewblock', ['x']],
+    ['waitforblock', [tip]],
+    ['waitforblock', [none, 1]],
+    ['waitforblock', ['x']],
+    ['waitforblockheight', [105]],
+    ['waitforblockheight', [3]],
+    ['waitforblockheight', [106, 1]],
+    ['waitforblockheight', []],
+    ['submitheader', header(chain.fork(102).next({ tag: 'sent' }))],
+    ['submitheader', header(chain.fork(102).next({ tag: 'sent' }))],
+    ['submitheader', header(chain.tip)],
+    ['submitheader', header(chain.next({ time: 1 }))],
+    ['submitheader', header(chain.next({ header: { prevHash: none as Block['header']['hash'] } }))],
+    ['submitheader', header(unmined)],
+    ['submitheader', ['zz']],
+    ['submitheader', ['00']],
+    ['generatetodescriptor', [1, 'x']],
+    ['generatetodescriptor', [0, 'x']],
+    ['generatetodescriptor', [0, `addr(${address})`]],
+    ['generatetodescriptor', [0, `addr(${address})#aaaaaaaa`]],
+    ['getaddednodeinfo', []],
+    ['getaddednodeinfo', ['127.0.0.1:1']],
+    ['getnettotals', [], ['timemillis']],
+    ['ping', []],
+    ['setnetworkactive', [1]],
+    ['setnetworkactive', [true]],
     ['getpeerinfo', []],
     ['getconnectioncount', []],
     [
@@ -363,6 +515,7 @@ function compareWith(path: string): void {
     ['generatetoaddress', [0, address]],
     ['generatetoaddress', ['1', address]],
     ['generateblock', ['nobody', []]],
+    ['generateblock', [`addr(${address})`, [none]]],
     ['generateblock', [address, [none]]],
     ['generateblock', [address, ['00']]],
     ['generateblock', [address, [5]]],
@@ -382,6 +535,7 @@ function compareWith(path: string): void {
     ['estimatesmartfee', [1009]],
     ['estimatesmartfee', [6, 'fast']],
     ['estimatesmartfee', [6, 'CONSERVATIVE']],
+    ...psbtCalls([chain.coinbase(3), outputOf(data, 0, testKey(8))], data),
     ['help', ['nothing']],
     ['help', [1]],
     ['uptime', [1]],
@@ -395,6 +549,21 @@ function compareWith(path: string): void {
     ['preciousblock', [tip]],
     ['gettxoutsetinfo', [], ['disk_size']],
   ];
+
+  /** The names of the parameters in the help of a method, and which of them may be left out. */
+  const parametersOf = (help: string) =>
+    [...help.matchAll(/^\d+\. (\S+) +\(([^)]*)\)/gm)].map(([, name, kind]) => [name, kind?.includes('optional')]);
+
+  test('the parameters of every method that Core has are those of Core', async () => {
+    let common = 0;
+    for (const [name, { help }] of methods) {
+      const theirs = (await core.call('help', name)) as string;
+      if (theirs.startsWith('help: unknown command')) continue;
+      common += 1;
+      expect([name, ...parametersOf(help)]).toEqual([name, ...parametersOf(theirs)]);
+    }
+    expect(common).toBeGreaterThan(60);
+  });
 
   for (const [index, [method, params, ignored = []]] of calls.entries()) {
     const shown = JSON.stringify(params);

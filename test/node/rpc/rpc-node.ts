@@ -8,12 +8,18 @@ import { type ChainProgress, ChainState } from '../../../node/chain/chain-state.
 import { HeaderTree } from '../../../node/chain/header-tree.ts';
 import { MemoryBlockFiles, MemoryStore } from '../../../node/chain/memory-store.ts';
 import { localLimits } from '../../../node/limits.ts';
-import { Mempool, type Verdict } from '../../../node/mempool/pool.ts';
+import type { Entry } from '../../../node/mempool/entry.ts';
+import type { PackageResult } from '../../../node/mempool/packages.ts';
+import { Mempool, type PackageOptions, type Verdict } from '../../../node/mempool/pool.ts';
+import { checkProposal } from '../../../node/mining/proposal.ts';
+import { buildTemplate } from '../../../node/mining/template.ts';
 import type { RpcCommand, RpcReply } from '../../../node/rpc/answer.ts';
 import {
   type BlockFate,
+  CoinScan,
   CoinStats,
   type RowReader,
+  ScriptBalances,
   ScriptCoins,
   ScriptHistory,
   sendTransactionAnswer,
@@ -21,8 +27,11 @@ import {
   type TransactionFate,
   testAcceptAnswer,
 } from '../../../node/rpc/answers.ts';
+import { proposalAnswer, submitHeaderAnswer, TemplateCache } from '../../../node/rpc/block-template.ts';
 import { callRpc, type RpcAnswer, type RpcContext, toOutcome } from '../../../node/rpc/call.ts';
 import { callsOf, formatReply, type HttpReply, parseBody } from '../../../node/rpc/envelope.ts';
+import { prioritiseAnswer, submitPackageAnswer, testPackageAnswer } from '../../../node/rpc/packages.ts';
+import type { HeldCall } from '../../../node/rpc/waiting.ts';
 
 const CHECK_SIZE = 128;
 const ROWS_PER_PAGE = 10;
@@ -41,6 +50,22 @@ export class RpcNode {
   readonly tree: HeaderTree;
   readonly chain: ChainState;
   readonly pool = new Mempool({ limits: localLimits });
+  readonly templates = new TemplateCache((script) => {
+    const { tip } = this.chain;
+    return buildTemplate({
+      source: this.pool,
+      tip: {
+        hash: tip.hash,
+        height: tip.height,
+        time: tip.header.time,
+        medianTimePast: tip.medianTimePast,
+        anchorTime: 0,
+      },
+      params: regtest,
+      now: this.now.unix,
+      script,
+    });
+  });
   now: Now = { mono: 5_000, unix: 1_800_000_000 };
   /** What a test wants otherwise than it is here. */
   overrides: Partial<RpcContext> = {};
@@ -75,6 +100,11 @@ export class RpcNode {
       peers: () => [],
       addresses: () => [],
       manualNodes: () => [],
+      networkActive: true,
+      traffic: { sent: 0, received: 0 },
+      activeCalls: () => [{ method: 'getrpcinfo', since: this.now.mono }],
+      miningScript: undefined,
+      templates: this.templates,
       ...this.overrides,
     };
   }
@@ -120,14 +150,17 @@ export class RpcNode {
         return sendTransactionAnswer(command.tx, this.submitTransaction(command.tx));
       }
       case 'test-accept': {
-        const fates: TransactionFate[] = [];
-        for (const [index, tx] of command.txs.entries()) {
-          const fate = this.submitTransaction(tx, { test: true, package: command.txs.slice(0, index) });
-          fates.push(fate);
-          if (fate.type !== 'accepted') break;
+        const { txs, maxFeeRate } = command;
+        const [only] = txs;
+        if (only !== undefined && txs.length === 1) {
+          return testAcceptAnswer(only, this.submitTransaction(only, { test: true }), maxFeeRate);
         }
-        return testAcceptAnswer(command.txs, fates, command.maxFeeRate);
+        return testPackageAnswer(txs, this.submitPackage(txs, { test: true }), maxFeeRate);
       }
+      case 'submit-package':
+        return submitPackageAnswer(command.txs, this.submitPackage(command.txs, { maxFeeRate: command.maxFeeRate }));
+      case 'prioritise':
+        return prioritiseAnswer(this.pool.prioritise(command.txid, command.satoshis));
       case 'submit-block':
         return submitBlockAnswer(this.submitBlock(command.block));
       case 'invalidate':
@@ -139,8 +172,35 @@ export class RpcNode {
         this.settle();
         return { type: 'result', value: null };
       }
+      case 'submit-header': {
+        const added = this.tree.add(command.header, this.now.unix);
+        return submitHeaderAnswer(added.ok ? null : added.error);
+      }
+      case 'check-proposal': {
+        const { chain, now } = this;
+        const proposal = checkProposal(command.block, {
+          params: regtest,
+          chain,
+          anchorTime: 0,
+          now: now.unix,
+          verified: () => false,
+        });
+        if (!proposal.ok) return proposalAnswer(proposal.error);
+        const failed = firstFailure(proposal.value.checks);
+        return proposalAnswer(failed === null ? null : proposal.value.rejectOf(failed));
+      }
+      case 'hold':
+        return this.#wait(command.call);
+      case 'ping':
+        return { type: 'result', value: null };
+      case 'set-network-active':
+        return { type: 'result', value: command.active };
       case 'coin-stats':
         return this.#read(new CoinStats(command.hashType));
+      case 'coin-scan':
+        return this.#read(new CoinScan(command.scripts));
+      case 'script-balances':
+        return this.#read(new ScriptBalances(command.hashes, command.single, this.chain.tip.height));
       case 'script-coins':
         return this.#read(new ScriptCoins(command.hashes, command.single));
       case 'script-history':
@@ -150,11 +210,20 @@ export class RpcNode {
     }
   }
 
+  /** Nothing happens here but that time passes. */
+  #wait(call: HeldCall): RpcReply {
+    for (let step = call.poll(this.context); ; step = call.poll(this.context)) {
+      if (step.type !== 'later') return step;
+      if (step.at === undefined) throw new Error('waits for ever');
+      this.now = { ...this.now, mono: Math.max(this.now.mono, step.at) };
+    }
+  }
+
   /** Answers a call out of the store, in pages as a scan brings them. */
   #read(reader: RowReader): RpcReply {
     for (let range = reader.nextRange(); range !== undefined; range = reader.nextRange()) {
       const rows = this.store.range(range.gte, range.lt);
-      for (let at = 0; at < rows.length; at += ROWS_PER_PAGE) reader.onRows(rows.slice(at, at + ROWS_PER_PAGE));
+      for (let at = 0; at < rows.length; at += ROWS_PER_PAGE) reader.onRows(rows.slice(at, at + ROWS_PER_PAGE), range);
     }
     return reader.answer(this.context);
   }
@@ -167,16 +236,25 @@ export class RpcNode {
     return { type: node !== undefined && this.chain.contains(node) ? 'connected' : 'inconclusive' };
   }
 
-  submitTransaction(
-    tx: Transaction,
-    options: { test?: boolean; package?: readonly Transaction[] } = {},
-  ): TransactionFate {
+  submitPackage(txs: readonly Transaction[], options: PackageOptions): PackageResult {
+    let verdict = this.pool.submitPackage(txs, this.chain, this.now, options);
+    while (verdict.type === 'verify') {
+      const failed = firstFailure(verdict.checks);
+      const [step] = this.pool.onVerified(verdict.ticket, failed, this.chain, this.now);
+      if (step?.type !== 'package') throw new Error('a single ticket goes on at once');
+      verdict = step.verdict;
+    }
+    if (verdict.type !== 'settled') throw new Error(`unexpected: ${verdict.type}`);
+    return verdict.result;
+  }
+
+  submitTransaction(tx: Transaction, options: { test?: boolean } = {}): TransactionFate {
     const verdict: Verdict = this.pool.submit(tx, this.chain, this.now, options);
     if (verdict.type === 'rejected') return verdict;
     if (verdict.type === 'accepted') return accepted(verdict.entry);
     if (verdict.type !== 'verify') throw new Error(`unexpected: ${verdict.type}`);
     const [settled] = this.pool.onVerified(verdict.ticket, firstFailure(verdict.checks), this.chain, this.now);
-    if (settled === undefined) throw new Error('a single ticket settles at once');
+    if (settled?.type !== 'transaction') throw new Error('a single ticket settles at once');
     return settled.result.type === 'rejected' ? settled.result : accepted(settled.result.entry);
   }
 
@@ -197,6 +275,6 @@ export class RpcNode {
   }
 }
 
-function accepted({ fee, vsize }: { readonly fee: bigint; readonly vsize: number }): TransactionFate {
-  return { type: 'accepted', fee, vsize };
+function accepted({ fee, modifiedFee, vsize }: Entry): TransactionFate {
+  return { type: 'accepted', fee, modifiedFee, vsize };
 }
