@@ -53,6 +53,15 @@ export interface Verifier {
   readonly workers: number;
 }
 
+/** A slow line in one direction. Nothing is lost and nothing overtakes. */
+export interface LinkShape {
+  readonly delayMs: Millis;
+  /** Up to this much more, by chance. */
+  readonly jitterMs: Millis;
+  /** Undefined: without a limit. */
+  readonly bitsPerSecond: number | undefined;
+}
+
 export interface Row {
   readonly key: string;
   readonly value: Bytes;
@@ -100,10 +109,18 @@ export type Action =
   /** Stop and go on reading from the peer. */
   | { readonly type: 'pause'; readonly peer: PeerId }
   | { readonly type: 'resume'; readonly peer: PeerId }
+  /** Send to the peer as over a slower line from now on; undefined: as fast as it goes. */
+  | { readonly type: 'shape'; readonly peer: PeerId; readonly shape: LinkShape | undefined }
   /** Packed signature checks of 128 bytes each: x-only key (32), message (32), signature (64). */
   | { readonly type: 'verify'; readonly job: JobId; readonly checks: Bytes }
   /** Find a nonce for these 80 bytes: sha256d as a little-endian number at most the target that `bits` encodes. */
-  | { readonly type: 'mine'; readonly job: JobId; readonly header: Bytes; readonly bits: number }
+  | {
+      readonly type: 'mine';
+      readonly job: JobId;
+      readonly header: Bytes;
+      readonly bits: number;
+      readonly tries: number;
+    }
   /** The answer is no longer wanted; it may still come and is ignored. */
   | { readonly type: 'cancel'; readonly job: JobId }
   | { readonly type: 'cancel-scan'; readonly scan: ScanId }
@@ -120,6 +137,29 @@ export type RpcOutcome =
   /** `json` is the serialized result: amounts need eight decimals, which JSON.stringify cannot print. */
   | { readonly ok: true; readonly json: string }
   | { readonly ok: false; readonly code: number; readonly message: string };
+
+/** What can happen to a transaction or a block at one node. The first eight name the peer on the other side. */
+export type ItemStep =
+  | 'announced-by'
+  | 'announced-to'
+  | 'requested-from'
+  | 'requested-by'
+  | 'delivered-by'
+  | 'delivered-to'
+  /** The peer did not have what we asked for; we did not have what it asked for. */
+  | 'missing-at'
+  | 'missing-for'
+  | 'accepted'
+  | 'rejected'
+  | 'orphaned'
+  | 'replaced'
+  | 'removed'
+  /** In the pool again, because its block was left behind. */
+  | 'returned'
+  | 'confirmed'
+  | 'unconfirmed'
+  | 'connected'
+  | 'disconnected';
 
 /** What is worth telling people and logs. Nothing in the node depends on it. */
 export type Notice =
@@ -140,6 +180,8 @@ export type Notice =
       readonly remote: Endpoint;
     }
   | { readonly kind: 'peer-gone'; readonly peer: PeerId; readonly reason: string }
+  /** A peer that the user named cannot be reached, or ends the link before the handshake. Told once, until it was reached. */
+  | { readonly kind: 'not-connected'; readonly remote: Endpoint; readonly reason: string }
   | { readonly kind: 'misbehaved'; readonly peer: PeerId; readonly reason: string }
   | {
       readonly kind: 'block-rejected';
@@ -151,6 +193,22 @@ export type Notice =
   | { readonly kind: 'transaction'; readonly txid: string; readonly source: 'peer' | 'local' | 'reorg' | 'saved' }
   | { readonly kind: 'transaction-rejected'; readonly txid: string; readonly reason: string; readonly peer?: PeerId }
   | { readonly kind: 'initial-sync-done'; readonly height: number }
+  /** A step in the life of transactions or blocks at this node; told only where items are traced. See item-trace.ts. */
+  | {
+      readonly kind: 'item';
+      readonly step: ItemStep;
+      readonly item: 'transaction' | 'block';
+      /** Txids or wtxids, as the peers name them; block hashes. */
+      readonly ids: readonly string[];
+      /** Where the only id is a txid. */
+      readonly wtxid?: string;
+      /** The peer, by its name in a devnet, else its address. */
+      readonly with?: string;
+      readonly reason?: string;
+      readonly height?: number;
+      /** The block that holds, or held, the transactions. */
+      readonly block?: string;
+    }
   | { readonly kind: 'stop-requested' }
   /** The store holds something that cannot be: the process must end with this message. */
   | { readonly kind: 'damaged'; readonly message: string };

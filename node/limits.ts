@@ -127,6 +127,15 @@ export interface Limits {
 
   // Users
   readonly maxRequests: number;
+  /** Calls among them that wait for a block or another template: they must not shut out all others. */
+  readonly maxHeldCalls: number;
+  /** Nodes that addnode keeps linked. */
+  readonly maxAddedNodes: number;
+  /** A template for miners is built anew after this if the pool has changed. */
+  readonly templateCacheMs: Millis;
+  /** A long poll for a template looks at the pool after the first of these, and then whenever the second has passed. */
+  readonly longPollMs: Millis;
+  readonly longPollRecheckMs: Millis;
   /** Mining jobs that wait for their turn. */
   readonly maxMiningJobs: number;
 }
@@ -209,6 +218,11 @@ export const internetLimits: Limits = {
   unsavedMs: 2 * SECOND,
   blockCacheBytes: 64_000_000,
   maxRequests: 1024,
+  maxHeldCalls: 512,
+  maxAddedNodes: 1000,
+  templateCacheMs: 5 * SECOND,
+  longPollMs: MINUTE,
+  longPollRecheckMs: 10 * SECOND,
   maxMiningJobs: 64,
 };
 

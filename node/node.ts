@@ -2,22 +2,23 @@
  * The node: routes events to the machines and their answers to actions. It adds no rule of its own; what is decided is
  * decided in chain/, mempool/, peer/, sync/, discovery/ and mining/. Pure: the same events give the same actions.
  *
- * Reading order: `handle` (every event), `#onMessage` (every peer message), then one section per flow: blocks,
- * transactions, mining, peers, and at the end the deadlines.
+ * Reading order: `handle` (every event), `#onMessage` (every peer message), then one section per flow: peers, blocks,
+ * mining, and what requests ask for. The way of transactions is in transaction-flow.ts.
  */
-import { type Block, blockSize } from '../consensus/block.ts';
+import { type Block, type BlockHeader, blockSize } from '../consensus/block.ts';
 import type { BlockHash, Bytes, Txid, Wtxid } from '../consensus/brand.ts';
 import { outPointKey, unreachable } from '../consensus/brand.ts';
 import type { ChainParams } from '../consensus/params.ts';
 import type { Reject } from '../consensus/reject.ts';
 import { CHECK_SIZE } from '../consensus/signature.ts';
-import { type Coin, type Transaction, withoutWitness } from '../consensus/transaction.ts';
+import { type Coin, withoutWitness } from '../consensus/transaction.ts';
 import type {
   Action,
   DialTarget,
   Endpoint,
   Event,
   JobId,
+  LinkShape,
   Millis,
   Notice,
   Now,
@@ -32,18 +33,21 @@ import { AddressGossip } from './discovery/address-gossip.ts';
 import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
 import { Dialer, type DialOrder } from './discovery/dialer.ts';
 import type { Effect } from './effect.ts';
+import { ItemTrace } from './item-trace.ts';
 import type { Limits } from './limits.ts';
 import { Link } from './link.ts';
-import type { Entry } from './mempool/entry.ts';
+import { FEE_DELTAS_KEY } from './mempool/fee-deltas.ts';
 import { Orphans } from './mempool/orphans.ts';
-import { type Accepted, Mempool, type PoolTicket, type Rejected, type SubmitOptions } from './mempool/pool.ts';
+import { Mempool, type PoolTicket } from './mempool/pool.ts';
 import { TxRelay } from './mempool/relay.ts';
 import { SavedTransactions } from './mempool/saved-transactions.ts';
 import { type GenerateId, GenerateJobs, type GenerateOrder, type GenerateStep } from './mining/generate.ts';
-import { buildTemplate } from './mining/template.ts';
-import { DenyRules } from './peer/deny.ts';
+import { checkProposal } from './mining/proposal.ts';
+import { buildTemplate, type Template, type TemplateOptions } from './mining/template.ts';
+import { DenyRules, devnetName } from './peer/deny.ts';
 import { Handshake, type PeerVersion } from './peer/handshake.ts';
 import { JunkCounts } from './peer/junk-counts.ts';
+import { type LinkRule, LinkRules } from './peer/link-rules.ts';
 import { consequence, describeOffence } from './peer/misbehaviour.ts';
 import { Pings } from './peer/ping.ts';
 import { SendBuffers } from './peer/send-buffers.ts';
@@ -51,13 +55,16 @@ import type { BlockFiles, Core, Random, Store } from './ports.ts';
 import { earliest, StoreDamage, shuffled } from './ports.ts';
 import { Requests } from './requests.ts';
 import type { BlockFate } from './rpc/answers.ts';
+import { TemplateCache } from './rpc/block-template.ts';
 import type { PeerSummary, RpcContext } from './rpc/call.ts';
 import { Announcements } from './sync/announce.ts';
 import { BlockDownload } from './sync/block-download.ts';
 import { HeaderSync } from './sync/header-sync.ts';
 import { Serving } from './sync/serving.ts';
+import { TransactionFlow } from './transaction-flow.ts';
 import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
+import { formatEndpoint } from './wire/ip.ts';
 import {
   INV_BLOCK,
   INV_WITNESS_BLOCK,
@@ -100,6 +107,12 @@ export interface NodeOptions {
   readonly pex: boolean;
   /** Appear in the user agent, as BIP 14 has it. */
   readonly userAgentComments?: readonly string[];
+  /** No links, as after `setnetworkactive false`, until that is called with true. */
+  readonly offline?: boolean;
+  /** The clock stands still there, as after `setmocktime`. */
+  readonly mockTime?: UnixSeconds;
+  /** Tell what happens to each transaction and block, in notices of the kind `item`. */
+  readonly traceItems?: boolean;
   /** Mine all the time, to this script, with this pause before each block. */
   readonly mineTo?: { readonly script: Bytes; readonly intervalMs: Millis };
   readonly now: Now;
@@ -114,13 +127,8 @@ export function createNode(options: NodeOptions): Core {
 type Job =
   | { readonly kind: 'block'; readonly ticket: number }
   | { readonly kind: 'transaction'; readonly ticket: PoolTicket }
+  | { readonly kind: 'proposal'; readonly end: (failed: number | null) => void }
   | { readonly kind: 'mine'; readonly id: GenerateId };
-
-/** Who brought a transaction: a peer, a user of this node, or the run of this node before. */
-type TransactionSource = PeerId | 'user' | 'saved';
-
-/** What became of a transaction, told once. */
-export type TransactionEnd = Accepted | Rejected;
 
 export class GrapevineNode implements Core {
   readonly params: ChainParams;
@@ -129,7 +137,11 @@ export class GrapevineNode implements Core {
   readonly chain: ChainState;
   readonly pool: Mempool;
   readonly dialer: Dialer;
+  readonly transactions: TransactionFlow;
   readonly deny = new DenyRules();
+  readonly #linkRules = new LinkRules();
+  /** Undefined unless items are traced. */
+  readonly #items: ItemTrace | undefined;
   readonly #store: Store;
   readonly #listen: readonly Endpoint[];
   readonly #userAgent: string;
@@ -150,7 +162,10 @@ export class GrapevineNode implements Core {
   readonly #orphans: Orphans;
   readonly #saved: SavedTransactions;
   readonly #generate: GenerateJobs;
+  /** The job of `setMining`. */
+  #mining: GenerateId | undefined;
   readonly #requests: Requests;
+  readonly #templates: TemplateCache;
 
   readonly #links = new Map<PeerId, Link>();
   /** Peers that have sent, or asked for, more than one turn could deal with. */
@@ -165,25 +180,22 @@ export class GrapevineNode implements Core {
   /** Who wants to know the fate of a block. */
   readonly #blockWaiters = new Map<BlockHash, ((fate: BlockFate) => void)[]>();
   readonly #blockRejects = new Map<BlockHash, Reject>();
-  /** Who wants to know the end of a transaction under verification. */
-  readonly #txWaiters = new Map<PoolTicket, { source: TransactionSource; end: (end: TransactionEnd) => void }[]>();
-  /** Submissions that found too much under verification, tried again after the next answer. */
-  #busyWaiters: (() => void)[] = [];
   readonly #generateWaiters = new Map<GenerateId, (step: Extract<GenerateStep, { type: 'done' | 'failed' }>) => void>();
   /** Who waits for the chain to follow a judgement: until it rests, or, while blocks keep coming, until it is done. */
   readonly #settledWaiters: { isDone(): boolean; end(): void }[] = [];
 
+  /** False while the user wants no links. */
+  #networkActive: boolean;
+  /** What went over links that are closed. */
+  #closedTraffic = { sent: 0, received: 0 };
   #initialSync = true;
   #initialSyncDeadline: Millis;
   /** When the store must be told of what the chain keeps back. */
   #unsavedDeadline: Millis | undefined;
   #mockTime: UnixSeconds | undefined;
   #verifier: Verifier | undefined;
-  #newest: { readonly hash: BlockHash; readonly byId: ReadonlyMap<string, Transaction> } | undefined;
   /** The chain may be able to go on. */
   #chainDirty = true;
-  /** The chain has come to rest once: what the last run left of its pool can be judged. */
-  #reloads = false;
   /** A user or a miner of ours has brought a block: there may be no peer to ask. */
   #minesItself = false;
   /** Something that the download or the header sync looks at has changed. */
@@ -200,12 +212,22 @@ export class GrapevineNode implements Core {
     this.#startedAt = options.now;
     this.#random = random.fork('node');
     this.#now = options.now;
+    this.#networkActive = options.offline !== true;
+    this.#mockTime = options.mockTime;
     this.#initialSyncDeadline = options.now.mono + limits.headersTimeoutMs;
     const comments = options.userAgentComments ?? [];
     this.#userAgent = `/Grapevine:${VERSION}${comments.length === 0 ? '' : `(${comments.join('; ')})`}/`;
 
+    this.#items =
+      options.traceItems === true
+        ? new ItemTrace({
+            maxAnnouncedHeaders: limits.maxAnnouncedHeaders,
+            nameOf: (peer) => this.#nameOf(peer),
+            notice: (notice) => this.notice(notice),
+          })
+        : undefined;
     this.tree = new HeaderTree(params, options.rows.headers);
-    this.pool = new Mempool({ limits });
+    this.pool = new Mempool({ limits, feeDeltas: store.get(FEE_DELTAS_KEY) });
     this.chain = new ChainState({
       params,
       tree: this.tree,
@@ -249,34 +271,40 @@ export class GrapevineNode implements Core {
     this.#relay = new TxRelay({ limits, random: random.fork('relay') });
     this.#orphans = new Orphans({ limits, random: random.fork('orphans') });
     this.#saved = new SavedTransactions(options.rows.pool);
+    this.transactions = new TransactionFlow({
+      limits,
+      pool: this.pool,
+      chain: this.chain,
+      relay: this.#relay,
+      orphans: this.#orphans,
+      saved: this.#saved,
+      items: this.#items,
+      host: {
+        now: () => this.#now,
+        initialSync: () => this.#initialSync,
+        verify: (ticket, checks) =>
+          this.#act({ type: 'verify', job: this.#job({ kind: 'transaction', ticket }), checks }),
+        perform: (effects) => this.#perform(effects),
+        save: (batch) => this.#save(batch),
+        notice: (notice) => this.notice(notice),
+      },
+    });
     // They are judged by the chain as it was when the last run ended: a start may have to go on to the best tip first.
     if (this.#saved.isLoading) {
-      const end = () => {
-        this.#reloads = true;
-      };
-      this.#settledWaiters.push({ isDone: () => false, end });
+      this.#settledWaiters.push({ isDone: () => false, end: () => this.transactions.beginReload() });
     }
     this.#generate = new GenerateJobs({
       limits,
       firstExtra: random.fork('mining').u32(),
-      template: (order, extra, now) => {
-        const { tip } = this.chain;
-        return buildTemplate({
-          source: order.transactions ?? this.pool,
-          tip: { hash: tip.hash, height: tip.height, time: tip.header.time, medianTimePast: tip.medianTimePast },
-          params,
-          now: now.unix,
-          script: order.script,
-          extra,
-        });
-      },
+      template: (order, extra) =>
+        this.#template({ source: order.transactions ?? this.pool, script: order.script, extra }),
     });
-    this.#requests = new Requests(this);
+    this.#templates = new TemplateCache((script) => this.#template({ source: this.pool, script }));
+    this.#requests = new Requests(this, options.mineTo?.script);
     if (options.mineTo !== undefined) {
       const { script, intervalMs } = options.mineTo;
-      const count = Number.POSITIVE_INFINITY;
       // Its first actions leave with those of the first event.
-      this.startGenerate({ count, script, maxTries: count, intervalMs }, () => undefined);
+      this.setMining(script, intervalMs);
     }
   }
 
@@ -296,18 +324,19 @@ export class GrapevineNode implements Core {
   }
 
   nextDeadline(): Millis | undefined {
-    if (this.#chainDirty || this.#mayReload() || this.#backlog.size > 0) return this.#now.mono;
+    if (this.#chainDirty || this.transactions.mayReload || this.#backlog.size > 0) return this.#now.mono;
     const machines = [
       this.#handshake,
       this.#pings,
       this.#addresses,
       this.#gossip,
-      this.dialer,
+      ...(this.#networkActive ? [this.dialer] : []),
       this.#headers,
       this.#download,
       this.#relay,
       this.#orphans,
       this.#generate,
+      this.#requests,
     ];
     let next = earliest(this.#initialSync ? this.#initialSyncDeadline : undefined, this.#unsavedDeadline);
     for (const machine of machines) next = earliest(next, machine.nextDeadline());
@@ -321,7 +350,7 @@ export class GrapevineNode implements Core {
       case 'link-down':
         return this.#onLinkDown(event.peer, event.reason);
       case 'dial-failed':
-        return this.dialer.onDialFailed(event.dial, this.#now);
+        return this.#tellUnreached(this.dialer.onDialFailed(event.dial, this.#now), event.reason);
       case 'bytes':
         return this.#onBytes(event.peer, event.bytes);
       case 'drained':
@@ -351,8 +380,9 @@ export class GrapevineNode implements Core {
   /** What may follow from any event: the chain goes a step further, and free peers are given work. */
   #work(): void {
     if (this.#chainDirty) this.#advanceChain();
-    if (this.#mayReload()) this.#reloadSome();
+    if (this.transactions.mayReload) this.transactions.reloadSome();
     this.#requests.restartScans();
+    this.#requests.pollHeld();
     if (this.#syncDirty) {
       this.#syncDirty = false;
       this.#checkInitialSync();
@@ -361,8 +391,8 @@ export class GrapevineNode implements Core {
       const view = { tip, forksAreFull, isBehind, best: (peer: PeerId) => this.#headers.best(peer) };
       this.#perform(this.#download.schedule(view, this.#now));
     }
-    this.#dial(this.dialer.tick(this.#now));
-    this.#perform(this.#relay.tick(this.#relayState(), this.#now));
+    if (this.#networkActive) this.#dial(this.dialer.tick(this.#now));
+    this.#perform(this.#relay.tick(this.transactions.relayState(), this.#now));
   }
 
   #onTick(): void {
@@ -382,7 +412,7 @@ export class GrapevineNode implements Core {
   #onStop(): void {
     this.#unsavedDeadline = this.#now.mono;
     this.#save(this.#addresses.save());
-    this.#save(this.#saved.saveAll(this.pool.entries()));
+    this.transactions.onStop();
     this.#requests.onStop();
     for (const peer of this.#links.keys()) this.disconnect(peer, 'the node stops');
   }
@@ -412,6 +442,7 @@ export class GrapevineNode implements Core {
     const link = new Link(event, this.params.magic, this.limits.maxMessageBytes, dialled, this.#now);
     this.#links.set(peer, link);
     if (direction === 'outbound' && dialled === undefined) return this.disconnect(peer, 'it was not asked for');
+    if (!this.#networkActive) return this.disconnect(peer, 'networking is off');
     if (direction === 'inbound') {
       let inbound = 0;
       for (const other of this.#links.values()) if (other.direction === 'inbound') inbound++;
@@ -425,6 +456,8 @@ export class GrapevineNode implements Core {
     const link = this.#links.get(peer);
     if (link === undefined) return;
     this.#links.delete(peer);
+    this.#closedTraffic.sent += link.bytesSent;
+    this.#closedTraffic.received += link.bytesReceived;
     this.#backlog.delete(peer);
     if (this.#handshake.completed(peer) !== undefined) this.notice({ kind: 'peer-gone', peer, reason });
     this.#handshake.remove(peer);
@@ -438,8 +471,16 @@ export class GrapevineNode implements Core {
     this.#serving.remove(peer);
     this.#relay.remove(peer);
     this.#orphans.onPeerGone(peer);
-    this.dialer.onLinkDown(peer, this.#now);
+    const unreached = this.dialer.onLinkDown(peer, this.#now);
+    this.#tellUnreached(unreached, `${reason}, before the handshake: it may be of another network`);
     this.#syncDirty = true;
+  }
+
+  /** Whoever named a peer should hear why there is no link: it may not run, or be of another network. */
+  #tellUnreached(target: DialTarget | undefined, reason: string): void {
+    if (target === undefined) return;
+    const { host, port } = target;
+    this.notice({ kind: 'not-connected', remote: { host, port }, reason });
   }
 
   #onDrained(peer: PeerId, bytes: number): void {
@@ -513,6 +554,7 @@ export class GrapevineNode implements Core {
   #onMessage(link: Link, message: Message, payload: Bytes): void {
     const { peer } = link;
     const now = this.#now;
+    this.#items?.onMessage('received', peer, message);
     const step = this.#handshake.onMessage(peer, message, this.chain.tip.height, now);
     this.#perform(step.effects);
     if (step.reachedSelf !== undefined) this.dialer.onSelf(step.reachedSelf);
@@ -553,7 +595,8 @@ export class GrapevineNode implements Core {
       case 'block':
         return this.#onPeerBlock(link, message.block, payload);
       case 'tx':
-        return this.#onPeerTransaction(link, message.tx);
+        link.lastTransaction = this.#now.unix;
+        return this.transactions.onPeerTransaction(peer, message.tx);
       case 'feefilter':
         return this.#relay.onFeeFilter(peer, message.satPerKvb);
       case 'mempool':
@@ -577,6 +620,8 @@ export class GrapevineNode implements Core {
     const now = this.#now;
     if (this.deny.deniesName(version.userAgent)) return this.disconnect(peer, 'a deny rule names it');
     this.notice({ kind: 'peer', peer, userAgent: version.userAgent, direction, remote });
+    const shape = this.#linkRules.shapeFor(version.userAgent);
+    if (shape !== undefined) this.#act({ type: 'shape', peer, shape });
     this.dialer.onHandshake(peer, version.services, now);
     this.#headers.add(peer);
     this.#download.add(peer);
@@ -619,12 +664,37 @@ export class GrapevineNode implements Core {
     }
   }
 
+  /** Replaces the rules of links: those that lead to what they name are slowed down, all others go as fast as they can. */
+  setLinks(rules: readonly LinkRule[]): void {
+    const before = new Map([...this.#links.keys()].map((peer) => [peer, this.#shapeOf(peer)]));
+    this.#linkRules.set(rules);
+    for (const peer of this.#links.keys()) {
+      const shape = this.#shapeOf(peer);
+      if (shape !== undefined || before.get(peer) !== undefined) this.#act({ type: 'shape', peer, shape });
+    }
+  }
+
+  #shapeOf(peer: PeerId): LinkShape | undefined {
+    const version = this.#handshake.completed(peer);
+    return version === undefined ? undefined : this.#linkRules.shapeFor(version.userAgent);
+  }
+
+  /** Its name in a devnet, else its address. */
+  #nameOf(peer: PeerId): string {
+    const name = devnetName(this.#handshake.completed(peer)?.userAgent ?? '');
+    const remote = this.#links.get(peer)?.remote;
+    return name ?? (remote === undefined ? `peer ${peer}` : formatEndpoint(remote));
+  }
+
   /** Effects of machines become actions: messages become frames, offences cost what the one table says. */
   #perform(effects: readonly Effect[]): void {
     for (const effect of effects) {
       switch (effect.type) {
         case 'message': {
           const frame = encodeMessage(effect.message, this.params.magic);
+          if (this.#items !== undefined && this.#isOpen(effect.peer)) {
+            this.#items.onMessage('sent', effect.peer, effect.message);
+          }
           this.#send(effect.peer, effect.message.type, frame);
           break;
         }
@@ -643,6 +713,11 @@ export class GrapevineNode implements Core {
           unreachable(effect);
       }
     }
+  }
+
+  #isOpen(peer: PeerId): boolean {
+    const link = this.#links.get(peer);
+    return link !== undefined && !link.closing;
   }
 
   #send(peer: PeerId, type: string, bytes: Bytes): void {
@@ -679,7 +754,7 @@ export class GrapevineNode implements Core {
       else this.#headers.onKnown(peer, node);
       this.#syncDirty = true;
     }
-    this.#relay.onInv(peer, items, this.#hasTransaction, this.#now);
+    this.#relay.onInv(peer, items, this.transactions.has, this.#now);
   }
 
   #onGetdata(link: Link, items: readonly Inventory[]): void {
@@ -694,7 +769,7 @@ export class GrapevineNode implements Core {
     const missing: Inventory[] = [];
     let transactions: Inventory[] = [];
     const answer = () => {
-      this.#perform(this.#relay.onGetdata(peer, transactions, this.#lookup));
+      this.#perform(this.#relay.onGetdata(peer, transactions, this.transactions.lookup));
       transactions = [];
     };
     for (let served = 0; served < this.limits.servedPerTurn; served++) {
@@ -717,6 +792,7 @@ export class GrapevineNode implements Core {
     // It will have it: there is no need to tell it of this block, and getpeerinfo shows how far it is.
     this.#headers.onKnown(peer, node);
     if (item.kind === INV_WITNESS_BLOCK) {
+      this.#items?.onBlockMessage('sent', peer, node.hash);
       this.#send(peer, 'block', encodeFrame(this.params.magic, 'block', this.chain.readBlockBytes(node)));
     } else {
       const { header, transactions } = this.chain.readBlock(node);
@@ -743,6 +819,7 @@ export class GrapevineNode implements Core {
     if (reject !== null) {
       if (reject.code === 'duplicate') return;
       this.notice({ kind: 'block-rejected', hash, height: parent.height + 1, reason: reject.reason, peer });
+      this.#items?.onBlockRejected(hash, parent.height + 1, peer, reject.reason);
       return this.#perform([{ type: 'misbehaved', peer, why: reject }]);
     }
     this.#blockSources.set(hash, peer);
@@ -777,7 +854,11 @@ export class GrapevineNode implements Core {
     const { reject } = this.#acceptBlock(block);
     this.#minesItself ||= reject === null;
     if (reject?.code === 'duplicate') return end({ type: 'duplicate' });
-    if (reject !== null) return end({ type: 'rejected', reject });
+    if (reject !== null) {
+      const height = (this.tree.get(block.header.prevHash)?.height ?? -1) + 1;
+      this.#items?.onBlockRejected(hash, height, undefined, reject.reason);
+      return end({ type: 'rejected', reject });
+    }
     const waiters = this.#blockWaiters.get(hash);
     if (waiters === undefined) this.#blockWaiters.set(hash, [end]);
     else waiters.push(end);
@@ -817,6 +898,7 @@ export class GrapevineNode implements Core {
       this.#blockRejects.set(node.hash, reject);
       const source = peer === undefined ? {} : { peer };
       this.notice({ kind: 'block-rejected', hash: node.hash, height: node.height, reason: reject.reason, ...source });
+      this.#items?.onBlockRejected(node.hash, node.height, peer, reject.reason);
       if (peer !== undefined) this.#perform([{ type: 'misbehaved', peer, why: reject }]);
     }
     for (const update of progress.updates) this.#onChainUpdate(update);
@@ -829,6 +911,12 @@ export class GrapevineNode implements Core {
     const { tip, connected, disconnected } = update;
     const connectedBlocks = connected.map(({ block }) => block);
     const { returned, removed } = this.pool.onChainUpdate(update, this.chain, this.#now);
+    if (this.#items !== undefined) {
+      for (const { block, node } of disconnected) this.#items.onDisconnected(block, node.height);
+      for (const { block, node } of connected) this.#items.onConnected(block, node.height, !this.#initialSync);
+      for (const { tx } of returned) this.#items.onReturned(tx);
+      for (const { tx } of removed) this.#items.onRemoved(tx, 'no longer valid after a change of the chain');
+    }
     for (const { transactions } of connectedBlocks) this.#save(this.#saved.forget(transactions));
     this.#save(this.#saved.forget(removed.map(({ tx }) => tx)));
     // A user may have been told that one of them is safe, and now no block holds it.
@@ -843,7 +931,7 @@ export class GrapevineNode implements Core {
       this.notice({ kind: 'transaction', txid: entry.tx.txid, source: 'reorg' });
     }
     for (const { node } of connected) this.#blockSources.delete(node.hash);
-    for (const block of connectedBlocks) this.#retryOrphans(this.#orphans.onBlock(block));
+    for (const block of connectedBlocks) this.transactions.retryOrphans(this.#orphans.onBlock(block));
     for (let i = 0; i < connected.length; i++) this.#download.onConnected();
     // Only what leads to the best header counts as arriving in time: others must not hold the latch.
     if (this.tree.contains(this.tree.best, tip)) {
@@ -915,185 +1003,37 @@ export class GrapevineNode implements Core {
     this.notice({ kind: 'initial-sync-done', height: this.chain.tip.height });
   }
 
-  // Transactions
-
-  #onPeerTransaction(link: Link, tx: Transaction): void {
-    const { peer } = link;
-    link.lastTransaction = this.#now.unix;
-    this.#relay.onTx(peer, tx);
-    if (this.#initialSync || this.#relay.isSettled(tx.wtxid) || this.#orphans.has(tx.wtxid)) return;
-    this.#submitFromPeer(peer, tx);
-  }
-
-  #submitFromPeer(peer: PeerId, tx: Transaction): void {
-    const verdict = this.pool.submit(tx, this.chain, this.#now);
-    switch (verdict.type) {
-      case 'accepted':
-      case 'rejected':
-        return this.#onTransactionEnd(tx, verdict, peer);
-      case 'verify':
-        this.#txWaiters.set(verdict.ticket, [{ source: peer, end: () => undefined }]);
-        return this.#verifyTransaction(verdict.ticket, verdict.checks);
-      case 'pending':
-        return;
-      case 'busy':
-        return this.#relay.onBusy(peer, tx, this.#now);
-      default:
-        return unreachable(verdict);
-    }
-  }
-
-  /** A transaction of a user, now or before a restart. `end` is told once, perhaps at once. */
-  submitTransaction(
-    tx: Transaction,
-    options: SubmitOptions,
-    end: (end: TransactionEnd) => void,
-    source: 'user' | 'saved' = 'user',
-  ): void {
-    const verdict = this.pool.submit(tx, this.chain, this.#now, options);
-    switch (verdict.type) {
-      case 'accepted':
-      case 'rejected':
-        if (options.test !== true) this.#onTransactionEnd(tx, verdict, source);
-        return end(verdict);
-      case 'verify':
-        this.#txWaiters.set(verdict.ticket, [{ source, end }]);
-        return this.#verifyTransaction(verdict.ticket, verdict.checks);
-      case 'pending':
-        // Whoever else brought it: when that copy has settled, ours is judged on what is true then.
-        this.#txWaiters.get(verdict.ticket)?.push({
-          source,
-          end: () => this.submitTransaction(tx, options, end, source),
-        });
-        return;
-      case 'busy':
-        this.#busyWaiters.push(() => this.submitTransaction(tx, options, end, source));
-        return;
-      default:
-        return unreachable(verdict);
-    }
-  }
-
-  #verifyTransaction(ticket: PoolTicket, checks: Bytes): void {
-    this.#act({ type: 'verify', job: this.#job({ kind: 'transaction', ticket }), checks });
-  }
-
-  #onTransactionVerified(ticket: PoolTicket, failed: number | null): void {
-    for (const settled of this.pool.onVerified(ticket, failed, this.chain, this.#now)) {
-      const waiters = this.#txWaiters.get(settled.ticket) ?? [];
-      this.#txWaiters.delete(settled.ticket);
-      if (!settled.test) this.#onTransactionEnd(settled.tx, settled.result, waiters[0]?.source ?? 'user');
-      for (const { end } of waiters) end(settled.result);
-    }
-    this.#retryBusy();
-  }
-
-  /** Verification has room again: those that found none try in their order, until one finds none. */
-  #retryBusy(): void {
-    for (let again = this.#busyWaiters.shift(); again !== undefined; again = this.#busyWaiters.shift()) {
-      const waiting = this.#busyWaiters.length;
-      again();
-      if (this.#busyWaiters.length === waiting) continue;
-      // It has queued itself at the end, and keeps its place at the front.
-      this.#busyWaiters.unshift(this.#busyWaiters.pop() as () => void);
-      return;
-    }
-  }
-
-  #onTransactionEnd(tx: Transaction, end: TransactionEnd, source: TransactionSource): void {
-    const peer = typeof source === 'string' ? undefined : source;
-    if (end.type === 'accepted') {
-      const { entry, replaced } = end;
-      this.#save(this.#saved.forget(replaced.map((other) => other.tx)));
-      if (source === 'user') this.saveForUser(entry);
-      this.#relay.onAccepted(entry, peer, this.#now, source === 'user' || this.#saved.isOwn(tx.txid));
-      const told = source === 'user' ? 'local' : source === 'saved' ? 'saved' : 'peer';
-      this.notice({ kind: 'transaction', txid: tx.txid, source: told });
-      return this.#retryOrphans(this.#orphans.takeChildren(tx.txid));
-    }
-    const { reject, missing } = end;
-    const known = reject.code === 'txn-already-in-mempool' ? this.pool.getByWtxid(tx.wtxid) : undefined;
-    // A user is told that this is as good as accepted, so it must be: the other copy may have come from a peer.
-    if (known !== undefined && source === 'user') this.saveForUser(known);
-    if (known === undefined && source === 'saved') this.#save(this.#saved.forget([tx]));
-    const by = peer === undefined ? {} : { peer };
-    this.notice({ kind: 'transaction-rejected', txid: tx.txid, reason: reject.reason, ...by });
-    if (missing !== undefined && peer !== undefined) return this.#onOrphan(peer, tx, missing);
-    this.#relay.onRejected(tx, reject);
-    if (peer !== undefined) this.#perform([{ type: 'misbehaved', peer, why: reject }]);
-  }
-
-  /** Its parents may be on their way: it is kept for a while, and they are asked for. */
-  #onOrphan(peer: PeerId, tx: Transaction, missing: readonly Txid[]): void {
-    if (missing.some((txid) => this.#relay.isSettled(txid))) return;
-    if (!this.#orphans.add(tx, peer, this.#now)) return;
-    this.#relay.requestParents(peer, missing, this.#hasTransaction, this.#now);
-  }
-
-  /** Before the user is answered: what was acknowledged outlives the process. */
-  saveForUser(entry: Entry): void {
-    this.#save(this.#saved.save(entry, true));
-    // What a full pool evicted left its row behind.
-    if (!this.#saved.isLoading && this.#saved.size > this.pool.size) {
-      this.#save(this.#saved.sweep((txid) => this.pool.get(txid) !== undefined));
-    }
-  }
-
-  #mayReload(): boolean {
-    return this.#reloads && this.#saved.open < TRANSACTIONS_PER_TURN && this.#saved.waiting > 0;
-  }
-
-  /** Submits some of what the last run left in its pool, as a user would. */
-  #reloadSome(): void {
-    const oldest = this.#now.unix - this.limits.mempoolExpirySeconds;
-    for (let i = 0; i < TRANSACTIONS_PER_TURN && this.#mayReload(); i++) {
-      const { tx, time } = this.#saved.next();
-      const end = () => this.#saved.onEnd();
-      if (time >= oldest) this.submitTransaction(tx, {}, end, 'saved');
-      else {
-        this.#save(this.#saved.forget([tx]));
-        end();
-      }
-    }
-  }
-
-  #retryOrphans(orphans: ReturnType<Orphans['takeChildren']>): void {
-    for (const { tx, peer } of orphans) this.#submitFromPeer(peer, tx);
-  }
-
-  readonly #hasTransaction = (kind: 'txid' | 'wtxid', hash: string): boolean =>
-    this.pool.has(kind, hash) || (kind === 'wtxid' && this.#orphans.has(hash as Wtxid));
-
-  /** For getdata: from the pool, or from the newest block. */
-  readonly #lookup = (kind: 'txid' | 'wtxid', hash: string): { tx: Transaction; sequence: number } | undefined => {
-    const entry: Entry | undefined =
-      kind === 'txid' ? this.pool.get(hash as Txid) : this.pool.getByWtxid(hash as Wtxid);
-    if (entry !== undefined) return { tx: entry.tx, sequence: entry.sequence };
-    const tx = this.#newestTransactions().get(hash);
-    return tx === undefined ? undefined : { tx, sequence: 0 };
-  };
-
-  /** The transactions of the newest block by both their ids, made when a peer first asks for one. */
-  #newestTransactions(): ReadonlyMap<string, Transaction> {
-    const { tip } = this.chain;
-    if (this.#newest?.hash !== tip.hash) {
-      const byId = new Map<string, Transaction>();
-      for (const tx of this.chain.readBlock(tip).transactions) byId.set(tx.txid, tx).set(tx.wtxid, tx);
-      this.#newest = { hash: tip.hash, byId };
-    }
-    return this.#newest.byId;
-  }
-
-  #relayState(): Parameters<TxRelay['tick']>[0] {
-    return {
-      verifying: this.pool.verifying,
-      minFeeRate: this.pool.minFeeRate(this.#now),
-      initialSync: this.#initialSync,
-      has: this.#hasTransaction,
-    };
-  }
-
   // Mining
+
+  /** A template on the present tip. */
+  #template(options: Pick<TemplateOptions, 'source' | 'script' | 'extra'>): Template {
+    const { tip } = this.chain;
+    return buildTemplate({
+      ...options,
+      tip: {
+        hash: tip.hash,
+        height: tip.height,
+        time: tip.header.time,
+        medianTimePast: tip.medianTimePast,
+        anchorTime: this.tree.anchorTime(tip),
+      },
+      params: this.params,
+      now: this.#now.unix,
+    });
+  }
+
+  /** Whether a block without proof of work would be valid on the tip; `end` is told why not, or null, perhaps at once. */
+  checkProposal(block: Block, end: (reject: Reject | null) => void): void {
+    const { params, chain } = this;
+    const verified = (wtxid: Wtxid) => this.pool.verified(wtxid);
+    const anchorTime = this.tree.anchorTime(chain.tip);
+    const proposal = checkProposal(block, { params, chain, anchorTime, now: this.#now.unix, verified });
+    if (!proposal.ok) return end(proposal.error);
+    const { checks, rejectOf } = proposal.value;
+    if (checks.length === 0) return end(null);
+    const told = (failed: number | null) => end(failed === null ? null : rejectOf(failed));
+    this.#act({ type: 'verify', job: this.#job({ kind: 'proposal', end: told }), checks });
+  }
 
   /** Starts a mining job; `end` is told once. False where too many wait already. */
   startGenerate(
@@ -1107,6 +1047,16 @@ export class GrapevineNode implements Core {
     return started.id;
   }
 
+  /** Mines all the time to that script, with a pause before each block, in place of what was set before; or no more. */
+  setMining(script: Bytes | undefined, intervalMs: Millis = 0): void {
+    if (this.#mining !== undefined) this.cancelGenerate(this.#mining);
+    const count = Number.POSITIVE_INFINITY;
+    this.#mining =
+      script === undefined
+        ? undefined
+        : this.startGenerate({ count, script, maxTries: count, intervalMs }, () => undefined);
+  }
+
   cancelGenerate(id: GenerateId): void {
     this.#generateWaiters.delete(id);
     this.#steps(this.#generate.cancel(id, this.#now));
@@ -1118,7 +1068,8 @@ export class GrapevineNode implements Core {
         case 'mine': {
           const job = this.#job({ kind: 'mine', id: step.id });
           this.#mineJobs.set(step.id, job);
-          this.#act({ type: 'mine', job, header: step.header, bits: step.bits });
+          const { header, bits, tries } = step;
+          this.#act({ type: 'mine', job, header, bits, tries });
           break;
         }
         case 'cancel': {
@@ -1171,7 +1122,8 @@ export class GrapevineNode implements Core {
     const owner = this.#jobs.get(job);
     if (owner === undefined) return;
     this.#jobs.delete(job);
-    if (owner.kind === 'transaction') return this.#onTransactionVerified(owner.ticket, failed);
+    if (owner.kind === 'transaction') return this.transactions.onVerified(owner.ticket, failed);
+    if (owner.kind === 'proposal') return owner.end(failed);
     if (owner.kind !== 'block') return;
     this.#blockJobs.delete(owner.ticket);
     this.#chainDirty = true;
@@ -1189,6 +1141,26 @@ export class GrapevineNode implements Core {
   coin(txid: Txid, vout: number): Coin | undefined {
     const key = outPointKey(txid, vout);
     return this.pool.spender(key) === undefined ? this.pool.coin(key, this.chain) : undefined;
+  }
+
+  /** A header of a user, whose parent is known. Null where nothing is wrong with it. */
+  submitHeader(header: BlockHeader): Reject | null {
+    const added = this.tree.add(header, this.#now.unix);
+    if (!added.ok) return added.error;
+    this.chain.saveHeaders();
+    this.#syncDirty = true;
+    return null;
+  }
+
+  pingAll(): void {
+    this.#perform(this.#pings.pingAll(this.#now));
+  }
+
+  /** False: all links are closed, and none are made or taken until it is true again. */
+  setNetworkActive(active: boolean): void {
+    this.#networkActive = active;
+    if (active) return;
+    for (const peer of this.#links.keys()) this.disconnect(peer, 'networking is off');
   }
 
   /** 0 gives the clock back. */
@@ -1211,7 +1183,8 @@ export class GrapevineNode implements Core {
     this.#actions.push(action);
   }
 
-  context(manualNodes: readonly string[]): RpcContext {
+  /** `own` is what requests.ts knows. */
+  context(own: Pick<RpcContext, 'manualNodes' | 'activeCalls' | 'miningScript'>): RpcContext {
     return {
       params: this.params,
       limits: this.limits,
@@ -1228,8 +1201,20 @@ export class GrapevineNode implements Core {
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
       addresses: () => shuffled(this.#addresses.entries(), this.#random),
-      manualNodes: () => manualNodes,
+      ...own,
+      networkActive: this.#networkActive,
+      traffic: this.#traffic(),
+      templates: this.#templates,
     };
+  }
+
+  #traffic(): RpcContext['traffic'] {
+    let { sent, received } = this.#closedTraffic;
+    for (const { bytesSent, bytesReceived } of this.#links.values()) {
+      sent += bytesSent;
+      received += bytesReceived;
+    }
+    return { sent, received };
   }
 
   #summary(link: Link): PeerSummary {
@@ -1244,6 +1229,7 @@ export class GrapevineNode implements Core {
       remote: link.remote,
       local: link.local,
       version: this.#handshake.completed(peer),
+      dialled: link.dialled?.target,
       learned: link.dialled === undefined ? 'inbound' : link.dialled.manual ? 'manual' : 'gossip',
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,

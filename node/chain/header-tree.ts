@@ -168,8 +168,9 @@ export class HeaderTree {
       return fail(reject(parent.invalid === 'subset' ? 'subset' : 'invalid-prev', 'bad-prevblk'));
     }
     const { height, medianTimePast } = parent;
-    const { time, bits } = parent.header;
-    const why = checkHeader(header, { parent: { height, time, bits }, medianTimePast, now }, this.#params);
+    const { time } = parent.header;
+    const context = { parent: { height, time }, anchorTime: this.anchorTime(parent), medianTimePast, now };
+    const why = checkHeader(header, context, this.#params);
     if (why !== null) return fail(why);
     const node = new HeaderNode(header, parent, this.#workOf(header.bits));
     this.#insert(node);
@@ -184,6 +185,11 @@ export class HeaderTree {
     let at = node;
     while (at.height > height) at = at.skip.height >= height ? at.skip : (at.parent as HeaderNode);
     return at;
+  }
+
+  /** Time of block 1 on the branch of `node`, where the difficulty's schedule begins; of genesis, its own. */
+  anchorTime(node: HeaderNode): number {
+    return this.ancestor(node, Math.min(1, node.height)).header.time;
   }
 
   /** True if `node` is `end` or one of its ancestors. */

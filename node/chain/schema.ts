@@ -13,6 +13,7 @@
  * | `t` txid                                         | height, index in block: of the chain, so the height is enough   |
  * | `a` …                                            | addresses: discovery/ owns them                                 |
  * | `p` wtxid                                        | transactions of the pool: mempool/ owns them                    |
+ * | `f` name                                         | what mempool/ keeps besides transactions                        |
  * | `m` name                                         | facts about the store itself                                    |
  *
  * Numbers in keys are eight hex digits. The tip record sorts before all coins, so a scan of the coins says whose they are.
@@ -37,6 +38,7 @@ export const SCHEMA_VERSION = 2;
 /** The schema's number, and the network's name, as ASCII text. */
 export const SCHEMA_KEY = 'mschema';
 export const NETWORK_KEY = 'mnetwork';
+const GENESIS_KEY = 'mgenesis';
 /** There while the store is being rebuilt from the block files: it does not know all of them yet. */
 export const REINDEX_KEY = 'mreindex';
 
@@ -274,20 +276,34 @@ export function decodeTransactionPlace(key: string, value: Bytes): TransactionPl
   return decodeValue(key, value, (reader) => ({ height: reader.u32(), index: reader.u32() }));
 }
 
+/** What a store says of itself. */
+export interface StoreMeta {
+  readonly schema: number;
+  readonly network: string;
+  /** Two private networks may have one name. Undefined in stores of before there were any. */
+  readonly genesis: string | undefined;
+}
+
 /** The rows that say what kind of store this is. */
-export function metaRows(network: string): BatchItem[] {
+export function metaRows(network: string, genesis: BlockHash): BatchItem[] {
   return [
     [SCHEMA_KEY, asciiBytes(String(SCHEMA_VERSION))],
     [NETWORK_KEY, asciiBytes(network)],
+    [GENESIS_KEY, asciiBytes(genesis)],
   ];
 }
 
 /** What a store says of itself; undefined where it is empty. */
-export function readMeta(get: (key: string) => Bytes | undefined): { schema: number; network: string } | undefined {
+export function readMeta(get: (key: string) => Bytes | undefined): StoreMeta | undefined {
   const schema = get(SCHEMA_KEY);
   const network = get(NETWORK_KEY);
   if (schema === undefined || network === undefined) return undefined;
-  return { schema: Number(asciiText(schema)), network: asciiText(network) };
+  const genesis = get(GENESIS_KEY);
+  return {
+    schema: Number(asciiText(schema)),
+    network: asciiText(network),
+    genesis: genesis === undefined ? undefined : asciiText(genesis),
+  };
 }
 
 function asciiBytes(text: string): Bytes {

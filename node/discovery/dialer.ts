@@ -154,11 +154,12 @@ export class Dialer {
     return orders;
   }
 
-  onDialFailed(dial: DialId, now: Now): void {
+  /** The manual target that failed, if its user should be told: the first time, until it was reached. */
+  onDialFailed(dial: DialId, now: Now): DialTarget | undefined {
     const failed = this.#dials.get(dial);
-    if (failed === undefined) return;
+    if (failed === undefined) return undefined;
     this.#dials.delete(dial);
-    this.#onFailed(failed.target, now);
+    return this.#onFailed(failed.target, now);
   }
 
   /** An outbound link is open. Undefined if the dial is not ours. */
@@ -183,18 +184,19 @@ export class Dialer {
     this.#table.onConnected(reached(link), services, now);
   }
 
-  /** Any link is down, inbound ones too. */
-  onLinkDown(peer: PeerId, now: Now): void {
+  /** Any link is down, inbound ones too. As `onDialFailed`, where there was no handshake. */
+  onLinkDown(peer: PeerId, now: Now): DialTarget | undefined {
     this.#changes++;
     if (this.#listens.delete(peer)) this.#openings++;
     const link = this.#links.get(peer);
-    if (link === undefined) return;
+    if (link === undefined) return undefined;
     this.#openings++;
     this.#links.delete(peer);
     if (!link.good) return this.#onFailed(link.target, now);
     this.#table.onClosed(reached(link), now);
     const manual = this.#manual.get(endpointKey(link.target));
     if (manual !== undefined) manual.retryAt = now.mono + redialDelay(1, this.#limits);
+    return undefined;
   }
 
   /** The inbound peer told that it listens there. The caller has seen that it comes from that host. */
@@ -276,14 +278,15 @@ export class Dialer {
     return { dial, target };
   }
 
-  #onFailed(target: DialTarget, now: Now): void {
+  #onFailed(target: DialTarget, now: Now): DialTarget | undefined {
     this.#openings++;
     this.#changes++;
     this.#table.onFailed(target, now);
     const manual = this.#manual.get(endpointKey(target));
-    if (manual === undefined) return;
+    if (manual === undefined) return undefined;
     manual.failures++;
     manual.retryAt = now.mono + redialDelay(manual.failures, this.#limits);
+    return manual.failures === 1 ? manual.target : undefined;
   }
 }
 

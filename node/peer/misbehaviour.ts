@@ -21,6 +21,7 @@ const REJECTS: Readonly<Record<RejectKind, Consequence>> = {
   'time-future': 'ignore',
   subset: 'ignore',
   policy: 'ignore',
+  reconsiderable: 'ignore',
   'missing-inputs': 'ignore',
   premature: 'ignore',
   'witness-stripped': 'ignore',
@@ -47,6 +48,7 @@ export function consequence(why: Reject | Offence): Consequence {
 
 /** One line for logs and notices. */
 export function describeOffence(why: Reject | Offence): string {
+  if (why === 'bad-magic') return 'bad-magic, it is of another network or chain';
   if (typeof why === 'string') return why;
   return why.detail === undefined ? why.reason : `${why.reason}, ${why.detail}`;
 }

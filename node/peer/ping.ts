@@ -76,6 +76,11 @@ export class Pings {
     return { lastMs: state?.lastMs, minMs: state?.minMs, waitingMs };
   }
 
+  /** Pings everybody at once, as a user wants; an answer to an earlier ping no longer counts. */
+  pingAll(now: Now): Effect[] {
+    return [...this.#peers].map(([peer, state]) => this.#ping(peer, state, now));
+  }
+
   tick(now: Now): Effect[] {
     if (this.#wakeAt === undefined || now.mono < this.#wakeAt) return [];
     const effects: Effect[] = [];

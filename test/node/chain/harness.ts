@@ -34,7 +34,7 @@ export const NOW = 2_000_000_000;
 export const WRONG = 0xff;
 
 export class TestNode {
-  readonly params: ChainParams = regtest;
+  readonly params: ChainParams;
   readonly limits: Limits;
   readonly store: MemoryStore;
   readonly blockFiles: MemoryBlockFiles;
@@ -50,7 +50,8 @@ export class TestNode {
   onUpdate: (update: ChainUpdate) => void = () => {};
 
   /** With `from`, it starts in the state in which that node is, and leaves it alone. */
-  constructor(limits: Partial<Limits> = {}, from?: TestNode) {
+  constructor(limits: Partial<Limits> = {}, from?: TestNode, params: ChainParams = regtest) {
+    this.params = params;
     this.limits = { ...localLimits, ...limits };
     this.store = from?.store.snapshot() ?? new MemoryStore();
     // Bodies are only ever appended, so that one heap of them serves all.

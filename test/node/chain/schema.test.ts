@@ -107,8 +107,10 @@ describe('values', () => {
   });
 
   test('say which schema and network a store is of', () => {
-    const rows = new Map(metaRows('regtest'));
-    expect(readMeta((key) => rows.get(key) ?? undefined)).toEqual({ schema: SCHEMA_VERSION, network: 'regtest' });
+    const genesis = 'ab'.repeat(32) as BlockHash;
+    const rows = new Map(metaRows('regtest', genesis));
+    const meta = { schema: SCHEMA_VERSION, network: 'regtest', genesis };
+    expect(readMeta((key) => rows.get(key) ?? undefined)).toEqual(meta);
     expect(readMeta(() => undefined)).toBeUndefined();
   });
 });

@@ -142,6 +142,25 @@ describe('an endpoint is not dialled', () => {
     expect(dialer.nextDeadline()).toBeUndefined();
   });
 
+  test('are told to the user when they fail, once until they were reached', () => {
+    const fail = (now: Now) => {
+      const [order] = dialer.tick(now);
+      return dialer.onDialFailed((order as DialOrder).dial, now);
+    };
+    dialer.addManual(target(20), at(0));
+    expect(fail(at(0))).toEqual(target(20));
+    expect(fail(at(10_000))).toBeUndefined();
+    connect(1, at(30_000), false);
+    expect(dialer.onLinkDown(peer(1), at(30_000))).toBeUndefined();
+    connect(2, at(60_000));
+    expect(dialer.onLinkDown(peer(2), at(60_000))).toBeUndefined();
+    expect(fail(at(90_000))).toEqual(target(20));
+    // What the table gave is nobody's wish.
+    dialer.removeManual(target(20));
+    learn(11);
+    expect(fail(at(200_000))).toBeUndefined();
+  });
+
   test('while it is denied; afterwards it is tried at once', () => {
     dialer.addManual(target(20), at(0));
     learn(11);

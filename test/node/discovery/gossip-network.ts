@@ -142,7 +142,10 @@ export class GossipNetwork {
   #dial(from: GossipNode, dial: DialId, target: Endpoint): void {
     const to = this.nodes[target.port - 20_000];
     if (!from.running) return;
-    if (to?.running !== true) return from.dialer.onDialFailed(dial, this.now);
+    if (to?.running !== true) {
+      from.dialer.onDialFailed(dial, this.now);
+      return;
+    }
     const near: LinkEnd = { node: from, peer: this.#nextPeer++ as PeerId, other: undefined as never };
     const far: LinkEnd = { node: to, peer: this.#nextPeer++ as PeerId, other: near };
     Object.assign(near, { other: far });

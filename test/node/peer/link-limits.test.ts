@@ -35,7 +35,7 @@ describe('misbehaviour', () => {
   });
 
   test('it is described by its reason and detail', () => {
-    expect(describeOffence('bad-magic')).toBe('bad-magic');
+    expect(describeOffence('bad-magic')).toBe('bad-magic, it is of another network or chain');
     expect(describeOffence(reject('header', 'high-hash'))).toBe('high-hash');
     expect(describeOffence(reject('header', 'high-hash', 'proof of work failed'))).toBe(
       'high-hash, proof of work failed',
