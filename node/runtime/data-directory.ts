@@ -13,7 +13,8 @@ import { decode } from '../../consensus/codec.ts';
 import type { ChainParams } from '../../consensus/params.ts';
 import { makeFolder } from '../../wallet/atomic-file.ts';
 import type { Row } from '../boundary.ts';
-import { poolRange, REINDEX_KEY, readMeta, SCHEMA_VERSION } from '../chain/schema.ts';
+import { addressesRange, poolRange, REINDEX_KEY, readMeta, SCHEMA_VERSION } from '../chain/schema.ts';
+import { FEE_DELTAS_KEY } from '../mempool/fee-deltas.ts';
 import { type BatchItem, StoreDamage } from '../ports.ts';
 import { DiskBlockFiles } from './block-files.ts';
 import { checkLevelFiles } from './level-check.ts';
@@ -37,6 +38,9 @@ export interface DataDirectory {
 /** What a damaged directory can be helped with. */
 export const REINDEX_HINT = 'Start it once with --reindex: the store is made again from the block files.';
 
+/** What must not be mended by making the store again: it is not ours. */
+const KEEPS_STORE = ['datadir-in-use', 'datadir-other-network', 'datadir-other-chain'];
+
 export interface DataDirectoryOptions {
   /** A write has failed later on. */
   readonly onFailure: (error: Error) => void;
@@ -55,7 +59,7 @@ export async function openDataDirectory(
   const blocks = join(path, 'blocks');
   makeWritable(path);
   makeWritable(blocks);
-  const saved = options.reindex === true ? await emptyStore(path) : undefined;
+  const saved = options.reindex === true ? await emptyStore(path, params) : undefined;
   if (saved === undefined) await checkStoreFiles(path);
   let blockFiles: DiskBlockFiles | undefined;
   const beforeBatch = () => blockFiles?.sync() ?? Promise.resolve();
@@ -105,20 +109,25 @@ async function checkStoreFiles(path: string): Promise<void> {
   }
 }
 
+/** What no block file holds: addresses of peers, changes of fees, transactions that were saved. */
+const KEPT = [addressesRange, { gte: FEE_DELTAS_KEY, lt: `${FEE_DELTAS_KEY}~` }, poolRange];
+
 /**
- * Deletes the store and returns what no block file holds: transactions that were saved. They are lost where its files are
- * damaged, for LevelDB ends the process at some of what it may find in those.
+ * Deletes the store and returns what no block file holds. It is lost where the store's files are damaged, for LevelDB ends the process at some of what it may find in those.
  */
-async function emptyStore(path: string): Promise<readonly Row[]> {
+async function emptyStore(path: string, params: ChainParams): Promise<readonly Row[]> {
   const directory = join(path, 'store');
   let rows: readonly Row[] = [];
   let store: LevelStore | undefined;
   try {
     checkLevelFiles(directory);
     store = await openStore(path, { beforeBatch: () => Promise.resolve(), onFailure: () => undefined });
-    rows = await store.rows(poolRange);
+    checkFacts(store, path, params);
+    const kept: Row[] = [];
+    for (const range of KEPT) kept.push(...(await store.rows(range)));
+    rows = kept;
   } catch (error) {
-    if (error instanceof StartError && error.code === 'datadir-in-use') throw error;
+    if (error instanceof StartError && KEEPS_STORE.includes(error.code)) throw error;
     if (!(error instanceof StartError) && !(error instanceof StoreDamage)) throw error;
   } finally {
     await store?.close();
@@ -180,6 +189,14 @@ function checkFacts(store: LevelStore, path: string, params: ChainParams): void 
       'datadir-other-network',
       `the data directory ${path} holds the network ${meta.network}, not ${params.name}`,
       'Give this node another directory with --datadir.',
+    );
+  }
+  const { hash } = params.genesis.header;
+  if (meta.genesis !== undefined && meta.genesis !== hash) {
+    throw new StartError(
+      'datadir-other-chain',
+      `the data directory ${path} holds another chain of the name ${params.name}: its first block is ${meta.genesis}, not ${hash}`,
+      'Take the chain file that it was made with, or give this node another directory with --datadir.',
     );
   }
   if (!(meta.schema <= SCHEMA_VERSION)) {

@@ -12,6 +12,7 @@ import type {
   DialTarget,
   Event,
   JobId,
+  LinkShape,
   Millis,
   Notice,
   PeerId,
@@ -39,6 +40,7 @@ export interface DriverTransport {
   disconnect(peer: PeerId, reason: string): void;
   pause(peer: PeerId): void;
   resume(peer: PeerId): void;
+  shape(peer: PeerId, shape: LinkShape | undefined): void;
   hold(held: boolean): void;
 }
 
@@ -51,7 +53,7 @@ export interface DriverStore {
 
 export interface DriverWorkers {
   verify(id: JobId, checks: Bytes): void;
-  mine(id: JobId, header: Bytes, bits: number): void;
+  mine(id: JobId, header: Bytes, bits: number, tries: number): void;
   cancel(id: JobId): void;
 }
 
@@ -166,10 +168,12 @@ export class Driver {
         return transport.pause(action.peer);
       case 'resume':
         return transport.resume(action.peer);
+      case 'shape':
+        return transport.shape(action.peer, action.shape);
       case 'verify':
         return workers.verify(action.job, action.checks);
       case 'mine':
-        return workers.mine(action.job, action.header, action.bits);
+        return workers.mine(action.job, action.header, action.bits, action.tries);
       case 'cancel':
         return workers.cancel(action.job);
       case 'scan':

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Bytes } from '../../consensus/brand.ts';
 import type { Endpoint, RequestId, RpcOutcome, RpcParams } from '../boundary.ts';
 import { type Call, callsOf, formatReply, parseBody } from '../rpc/envelope.ts';
@@ -61,6 +61,8 @@ export class RpcServer {
     },
     (request, response) => void this.#serve(request, response),
   );
+  /** The header with the right password that was sent on a connection before. */
+  readonly #accepted = new WeakMap<Socket, string>();
   /** HTTP requests of those who know the password that are not answered. */
   #open = 0;
   /** Answers to wrong passwords that wait. */
@@ -122,9 +124,14 @@ export class RpcServer {
     else send(response, reply.status, reply.body, { 'Content-Type': 'application/json' });
   }
 
-  #isAuthorised({ headers: { authorization } }: IncomingMessage): boolean {
-    const encoded = /^Basic +(.*)$/.exec(authorization ?? '')?.[1];
-    return encoded !== undefined && timingSafeEqual(digest(Buffer.from(encoded, 'base64')), this.#secret);
+  #isAuthorised({ headers: { authorization }, socket }: IncomingMessage): boolean {
+    if (authorization === undefined) return false;
+    // Whoever has sent the password on this connection learns nothing from how long it takes to compare it again.
+    if (this.#accepted.get(socket) === authorization) return true;
+    const encoded = /^Basic +(.*)$/.exec(authorization)?.[1];
+    if (encoded === undefined || !timingSafeEqual(digest(Buffer.from(encoded, 'base64')), this.#secret)) return false;
+    this.#accepted.set(socket, authorization);
+    return true;
   }
 
   /** The answer to a wrong password waits; one to none at all is given at once. */
@@ -159,7 +166,8 @@ export class RpcServer {
     let group: Promise<RpcOutcome>[] = [];
     let since = performance.now();
     for (const [index, call] of calls.entries()) {
-      await this.#acquireCall();
+      if (this.#freeCalls > 0) this.#freeCalls--;
+      else await new Promise<void>((resolve) => this.#waitingCalls.push(resolve));
       if (gone) {
         this.#releaseCall();
         return undefined;
@@ -194,11 +202,6 @@ export class RpcServer {
       running.add(request);
       settle();
     });
-  }
-
-  async #acquireCall(): Promise<void> {
-    if (this.#freeCalls > 0) this.#freeCalls--;
-    else await new Promise<void>((resolve) => this.#waitingCalls.push(resolve));
   }
 
   #releaseCall(): void {
@@ -238,7 +241,8 @@ function readBody(request: IncomingMessage, response: ServerResponse): Promise<s
       resolve(undefined);
     });
     request.on('end', () => {
-      const body = Buffer.concat(chunks);
+      const [first = Buffer.alloc(0)] = chunks;
+      const body = chunks.length === 1 ? first : Buffer.concat(chunks);
       resolve(isUtf8(body) ? body.toString('utf8') : NO_JSON);
     });
     request.on('close', () => resolve(undefined));

@@ -23,7 +23,7 @@ export function lineLogger(write: (line: string) => void, format: 'text' | 'json
     debugging: least === 'debug',
     log(level, message, fields = {}) {
       if (severity[level] < severity[least]) return;
-      const time = new Date().toISOString();
+      const time = timeText(Date.now());
       write(
         format === 'json'
           ? `${JSON.stringify({ time, level, message, ...fields })}\n`
@@ -33,8 +33,21 @@ export function lineLogger(write: (line: string) => void, format: 'text' | 'json
   };
 }
 
+let lastTime = { at: Number.NaN, text: '' };
+
+/** A busy node prints several lines in a millisecond, and to spell a date takes longer than all the rest. */
+function timeText(at: number): string {
+  if (lastTime.at !== at) lastTime = { at, text: new Date(at).toISOString() };
+  return lastTime.text;
+}
+
 function textFields(fields: LogFields): string {
   let text = '';
-  for (const [name, value] of Object.entries(fields)) if (value !== undefined) text += ` ${name}=${value}`;
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) text += ` ${name}=${printable(value)}`;
   return text;
+}
+
+/** What strangers name themselves must not begin a line of the log, nor speak to the terminal. */
+function printable(value: NonNullable<LogFields[string]> | null): string {
+  return String(value).replace(/\p{C}/gu, (sign) => `\\u{${(sign.codePointAt(0) as number).toString(16)}}`);
 }

@@ -6,6 +6,7 @@ export type StartErrorCode =
   | 'datadir-newer'
   | 'datadir-not-writable'
   | 'datadir-other-network'
+  | 'datadir-other-chain'
   | 'datadir-damaged'
   | 'port-not-allowed'
   | 'port-taken'

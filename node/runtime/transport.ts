@@ -9,10 +9,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Bytes } from '../../consensus/brand.ts';
-import type { DialId, DialTarget, Direction, Endpoint, Event, PeerId } from '../boundary.ts';
+import type { DialId, DialTarget, Direction, Endpoint, Event, LinkShape, PeerId } from '../boundary.ts';
 import type { Limits } from '../limits.ts';
 import type { Dial, Link } from './link.ts';
 import { listenOn } from './listen.ts';
+import { SlowSends } from './slow-sends.ts';
 import { errorText } from './start-error.ts';
 import { dialTcp, tcpLink } from './tcp.ts';
 import { dialWebSocket, WebSocketUpgrades } from './websocket.ts';
@@ -36,6 +37,8 @@ interface OpenLink {
   paused: boolean;
   /** The core has ended it, and why. Then nothing but `link-down` is told. */
   ended: string | undefined;
+  /** What waits to be sent, where the line is to be slow; and the timer that waits for the first of it. */
+  slow: { readonly sends: SlowSends; timer: NodeJS.Timeout | undefined } | undefined;
   /** Bytes that have left and that the core will be told of in the next turn of the event loop. */
   drained: number;
 }
@@ -97,10 +100,25 @@ export class NetTransport {
   send(peer: PeerId, bytes: Bytes): void {
     const open = this.#links.get(peer);
     if (open === undefined || open.ended !== undefined) return;
-    open.link.send(bytes, () => {
-      if (open.drained === 0) setImmediate(() => this.#tellDrained(peer, open));
-      open.drained += bytes.length;
-    });
+    if (open.slow === undefined) return this.#sendNow(peer, open, bytes);
+    open.slow.sends.push(bytes, performance.now());
+    this.#sendDue(peer, open);
+  }
+
+  /** Sends to the peer as over that line from now on; undefined: as fast as it goes. Order is kept. */
+  shape(peer: PeerId, shape: LinkShape | undefined): void {
+    const open = this.#links.get(peer);
+    if (open === undefined || open.ended !== undefined) return;
+    const { slow } = open;
+    if (shape === undefined) {
+      open.slow = undefined;
+      clearTimeout(slow?.timer);
+      for (const bytes of slow?.sends.takeAll() ?? []) this.#sendNow(peer, open, bytes);
+      return;
+    }
+    if (slow === undefined) open.slow = { sends: new SlowSends(shape, Math.random), timer: undefined };
+    else slow.sends.reshape(shape, performance.now());
+    this.#sendDue(peer, open);
   }
 
   /** `link-down` follows, with this reason. */
@@ -108,6 +126,7 @@ export class NetTransport {
     const open = this.#links.get(peer);
     if (open === undefined || open.ended !== undefined) return;
     open.ended = reason;
+    clearTimeout(open.slow?.timer);
     open.link.destroy();
   }
 
@@ -138,7 +157,10 @@ export class NetTransport {
     this.stopListening();
     for (const dial of this.#dials.values()) dial.abort();
     for (const socket of this.#undecided.keys()) socket.destroy();
-    for (const { link } of this.#links.values()) link.destroy();
+    for (const { link, slow } of this.#links.values()) {
+      clearTimeout(slow?.timer);
+      link.destroy();
+    }
     await Promise.all(closed);
   }
 
@@ -193,7 +215,7 @@ export class NetTransport {
     }
     const { emit } = this.#options;
     const peer = this.#nextPeer++ as PeerId;
-    const open: OpenLink = { link, paused: false, ended: undefined, drained: 0 };
+    const open: OpenLink = { link, paused: false, ended: undefined, slow: undefined, drained: 0 };
     this.#links.set(peer, open);
     link.start({
       onBytes: (bytes) => {
@@ -201,6 +223,7 @@ export class NetTransport {
       },
       onDown: (reason) => {
         this.#links.delete(peer);
+        clearTimeout(open.slow?.timer);
         const down = open.ended ?? reason;
         open.ended = down;
         if (!this.#closed) emit({ type: 'link-down', peer, reason: down });
@@ -209,6 +232,26 @@ export class NetTransport {
     const { transport, remote, local } = link;
     emit({ type: 'link-up', peer, direction, transport, remote, local, ...(dial === undefined ? {} : { dial }) });
     this.#applyPause(open);
+  }
+
+  #sendNow(peer: PeerId, open: OpenLink, bytes: Bytes): void {
+    open.link.send(bytes, () => {
+      if (open.drained === 0) setImmediate(() => this.#tellDrained(peer, open));
+      open.drained += bytes.length;
+    });
+  }
+
+  /** Sends what is due on a slow line, and waits for the next of it. */
+  #sendDue(peer: PeerId, open: OpenLink): void {
+    const { slow } = open;
+    if (slow === undefined) return;
+    clearTimeout(slow.timer);
+    const now = performance.now();
+    for (let piece = slow.sends.take(now); piece !== undefined; piece = slow.sends.take(now)) {
+      this.#sendNow(peer, open, piece);
+    }
+    const { nextAt } = slow.sends;
+    if (nextAt !== undefined) slow.timer = setTimeout(() => this.#sendDue(peer, open), Math.ceil(nextAt - now));
   }
 
   /** One event for all that has left in a turn: small messages go in dozens. */

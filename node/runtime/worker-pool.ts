@@ -38,15 +38,17 @@ export type Answer =
 const MAX_THREADS = 8;
 /** Checks in one task: 64 KB, some 30 ms of work. Fewer and the messages cost more than the work, more and they wait. */
 const CHECKS_PER_TASK = 512;
-/** A job is not cut in smaller pieces than this. */
+/** A job is not cut in smaller pieces than this, and what waits is not spread over threads in smaller tasks. */
 const MIN_CHECKS_PER_PIECE = 64;
 /** Tasks of checks that a thread has in hand. */
 const TASKS_PER_THREAD = 4;
+/** Of single transactions. So few wait for each other; of so many jobs the end of the turn is not waited for. */
+const FEW_CHECKS = 16;
+const MANY_SMALL_JOBS = 32;
 /** Another thread is started when the others have this many checks to do. */
 const CHECKS_PER_THREAD = 128;
-/** Nonces in one task, some 30 ms of work. */
-const NONCES_PER_TASK = 16_384;
-const NONCES = 0x1_0000_0000;
+/** Nonces in one task, some 15 ms of work; 100 where WebAssembly has no vectors. */
+const NONCES_PER_TASK = 65_536;
 /** A thread that has not ended by itself after this is torn down: noble may have seconds of work in hand. */
 const END_TIMEOUT_MS = 2000;
 
@@ -71,6 +73,8 @@ interface MineJob {
   readonly id: JobId;
   readonly header: Bytes;
   readonly bits: number;
+  /** Nonces from this on are not tried. */
+  readonly end: number;
   /** The next nonce to try. */
   next: number;
   /** Tasks without an answer. */
@@ -87,6 +91,10 @@ interface Thread {
   readonly assignments: Assignment[];
   /** Checks in the assignments. */
   checks: number;
+  /** When the mining task in hand was sent, and until when the thread mines no more: moments of `performance.now()`. */
+  sentAt: number;
+  restsUntil: number;
+  hasMined: boolean;
 }
 
 export interface WorkerPoolOptions {
@@ -94,6 +102,8 @@ export interface WorkerPoolOptions {
   /** A thread has died: a bug, or no memory. */
   readonly onFailure: (error: Error) => void;
   readonly maxThreads?: number;
+  /** The part of its time in which a thread may mine: above 0, at most 1 (the default). Checks are not held up by it. */
+  readonly miningShare?: number;
 }
 
 export class WorkerPool {
@@ -107,6 +117,8 @@ export class WorkerPool {
   #turn: NodeJS.Immediate | undefined;
   /** Was started to say by what it verifies; it may have ended. */
   #asked: Worker | undefined;
+  /** When a thread that rests from mining may go on. */
+  #rest: NodeJS.Timeout | undefined;
   #closing = false;
 
   constructor(options: WorkerPoolOptions) {
@@ -147,6 +159,8 @@ export class WorkerPool {
       return;
     }
     this.#jobs.set(id, job);
+    // Half a batch of transactions is verified while the other half is still being looked at.
+    if (count <= FEW_CHECKS && this.#pieces.length >= MANY_SMALL_JOBS) this.#dispatch();
     // What else comes in this turn of the event loop goes into the same task: a message costs as much as two checks.
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
@@ -155,8 +169,8 @@ export class WorkerPool {
   }
 
   /** Answers `mined` later. */
-  mine(id: JobId, header: Bytes, bits: number): void {
-    this.#jobs.set(id, { type: 'mine', id, header, bits, next: 0, open: 0, hashes: 0 });
+  mine(id: JobId, header: Bytes, bits: number, tries: number): void {
+    this.#jobs.set(id, { type: 'mine', id, header, bits, end: tries, next: 0, open: 0, hashes: 0 });
     this.#dispatch();
   }
 
@@ -171,6 +185,7 @@ export class WorkerPool {
   async close(): Promise<void> {
     this.#closing = true;
     clearImmediate(this.#turn);
+    clearTimeout(this.#rest);
     this.#jobs.clear();
     this.#pieces = [];
     const workers = this.#threads.map(({ worker }) => worker);
@@ -180,7 +195,7 @@ export class WorkerPool {
 
   #dispatch(): void {
     if (this.#closing) return;
-    while (this.#pieces.length > 0) {
+    while (this.#pieces.length > 0 && !this.#areBackSoon()) {
       const thread = this.#threadForChecks();
       if (thread === undefined) return; // All have enough: then mining waits too.
       this.#sendChecks(thread);
@@ -188,12 +203,30 @@ export class WorkerPool {
     for (const job of this.#jobs.values()) {
       if (job.type !== 'mine') continue;
       // One task first: most jobs of a test network end in it. Then all threads.
-      while (job.next < NONCES && (job.open === 0 || job.hashes > 0)) {
-        const thread = this.#idleThread();
+      while (job.next < job.end && (job.open === 0 || job.hashes > 0)) {
+        const thread = this.#threadToMine();
         if (thread === undefined) return;
         this.#sendNonces(thread, job);
       }
     }
+  }
+
+  /**
+   * A few checks are under way and a few wait: these go together when the answer is there, within a millisecond. Callers on
+   * several connections then share the messages; to wake a thread costs more than to check a signature.
+   */
+  #areBackSoon(): boolean {
+    if (this.#pieces.length >= FEW_CHECKS) return false;
+    const [busy, ...others] = this.#threads.filter(({ checks }) => checks > 0);
+    if (busy === undefined || others.length > 0) return false;
+    return busy.checks <= FEW_CHECKS && busy.assignments[0]?.type === 'verify' && this.#waiting() <= FEW_CHECKS;
+  }
+
+  /** Checks that no thread has. */
+  #waiting(): number {
+    let bytes = 0;
+    for (const { checks } of this.#pieces) bytes += checks.length;
+    return bytes / CHECK_SIZE;
   }
 
   /** The thread with the least to do, or a new one if all have a lot to do. */
@@ -208,13 +241,28 @@ export class WorkerPool {
     return this.#start() ?? best;
   }
 
-  #idleThread(): Thread | undefined {
-    return this.#threads.find((thread) => thread.assignments.length === 0) ?? this.#start();
+  /** A thread with nothing to do that need not rest; where all that have nothing to do rest, mining goes on later. */
+  #threadToMine(): Thread | undefined {
+    const now = performance.now();
+    const idle = this.#threads.filter(({ assignments }) => assignments.length === 0);
+    const rested = idle.find(({ restsUntil }) => restsUntil <= now) ?? this.#start();
+    if (rested !== undefined || idle.length === 0) return rested;
+    const soonest = Math.min(...idle.map(({ restsUntil }) => restsUntil));
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.#dispatch(), soonest - now);
+    return undefined;
   }
 
   #start(): Thread | undefined {
     if (this.#threads.length >= this.#maxThreads) return undefined;
-    const thread: Thread = { worker: new Worker(workerFile()), assignments: [], checks: 0 };
+    const thread: Thread = {
+      worker: new Worker(workerFile()),
+      assignments: [],
+      checks: 0,
+      sentAt: 0,
+      restsUntil: 0,
+      hasMined: false,
+    };
     thread.worker.on('message', (answer: Answer) => this.#onAnswer(thread, answer));
     thread.worker.on('error', (error) => {
       if (!this.#closing) this.#options.onFailure(error);
@@ -228,9 +276,8 @@ export class WorkerPool {
 
   #sendChecks(thread: Thread): void {
     const pieces: Piece[] = [];
-    let waiting = 0;
-    for (const piece of this.#pieces) waiting += piece.checks.length;
-    const limit = Math.min(CHECKS_PER_TASK * CHECK_SIZE, Math.ceil(waiting / this.#maxThreads));
+    const share = Math.max(MIN_CHECKS_PER_PIECE, Math.ceil(this.#waiting() / this.#maxThreads));
+    const limit = Math.min(CHECKS_PER_TASK, share) * CHECK_SIZE;
     let bytes = 0;
     for (const piece of this.#pieces) {
       if (pieces.length > 0 && bytes + piece.checks.length > limit) break;
@@ -252,11 +299,12 @@ export class WorkerPool {
   }
 
   #sendNonces(thread: Thread, job: MineJob): void {
-    const tries = Math.min(NONCES_PER_TASK, NONCES - job.next);
+    const tries = Math.min(NONCES_PER_TASK, job.end - job.next);
     const task: Task = { type: 'mine', header: job.header, bits: job.bits, start: job.next, tries };
     job.next += tries;
     job.open++;
     thread.assignments.push(job);
+    thread.sentAt = performance.now();
     thread.worker.postMessage(task);
   }
 
@@ -268,6 +316,10 @@ export class WorkerPool {
         this.#onPiece(piece, answer.failed[i] ?? null);
       }
     } else if (answer.type === 'mined' && assignment?.type === 'mine') {
+      const now = performance.now();
+      // In its first task a thread has started and made its kernel: that is not charged.
+      if (thread.hasMined) thread.restsUntil = now + (now - thread.sentAt) * (1 / (this.#options.miningShare ?? 1) - 1);
+      thread.hasMined = true;
       this.#onNonces(assignment, answer.nonce, answer.hashes);
     } else {
       throw new Error('a worker thread answered out of turn');
@@ -287,7 +339,7 @@ export class WorkerPool {
     job.open--;
     job.hashes += hashes;
     if (this.#jobs.get(job.id) !== job) return;
-    if (nonce === null && (job.next < NONCES || job.open > 0)) return;
+    if (nonce === null && (job.next < job.end || job.open > 0)) return;
     this.#jobs.delete(job.id);
     this.#options.emit({ type: 'mined', job: job.id, nonce, hashes: job.hashes });
   }

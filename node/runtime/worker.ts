@@ -4,10 +4,18 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { ok, unreachable } from '../../consensus/brand.ts';
-import { grind } from '../mining/grind.ts';
+import { fastestSearch, type Search } from '../mining/kernel.ts';
 import { chooseBackend } from '../verify/choose-backend.ts';
 import { verifyChecks } from '../verify/verify-checks.ts';
 import type { Answer, Task } from './worker-pool.ts';
+
+/** Made when the first nonce is asked for: most threads never are. */
+let chosen: Search | undefined;
+
+function search(...task: Parameters<Search>): ReturnType<Search> {
+  chosen ??= fastestSearch();
+  return chosen(...task);
+}
 
 function perform(task: Exclude<Task, { type: 'end' }>): Answer {
   switch (task.type) {
@@ -20,7 +28,7 @@ function perform(task: Exclude<Task, { type: 'end' }>): Answer {
       return { type: 'verified', failed };
     }
     case 'mine':
-      return { type: 'mined', ...grind(task.header, task.bits, task.start, task.tries) };
+      return { type: 'mined', ...search(task.header, task.bits, task.start, task.tries) };
     case 'choose-backend': {
       const choice = chooseBackend();
       // What is sent to another thread has no functions.

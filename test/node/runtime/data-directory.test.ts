@@ -2,12 +2,25 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { regtest } from '../../../consensus/params.ts';
-import { NETWORK_KEY, SCHEMA_KEY, SCHEMA_VERSION } from '../../../node/chain/schema.ts';
+import { makeChain, type NewChain } from '../../../consensus/chain-file.ts';
+import { type ChainParams, regtest } from '../../../consensus/params.ts';
+import { metaRows, NETWORK_KEY, SCHEMA_KEY, SCHEMA_VERSION } from '../../../node/chain/schema.ts';
 import { openDataDirectory } from '../../../node/runtime/data-directory.ts';
 import { temporaryFolders } from '../../support/temporary-folder.ts';
 
 const newFolder = temporaryFolders();
+
+const PRIVATE_CHAIN: Omit<NewChain, 'text'> = {
+  name: 'cellar',
+  spacingSeconds: 2,
+  halfLifeSeconds: 120,
+  anchorBits: 0x207fffff,
+  powLimitBits: 0x207fffff,
+  hrp: 'cel',
+  peerPort: 30_001,
+  rpcPort: 30_002,
+  time: 1_767_225_600,
+};
 
 const fail = (error: Error) => {
   throw error;
@@ -65,6 +78,8 @@ describe('a data directory', () => {
     directory.store.write([
       ['pool', Uint8Array.of(1)],
       ['coin', Uint8Array.of(2)],
+      ['fdeltas', Uint8Array.of(3)],
+      ['address', Uint8Array.of(4)],
     ]);
     await directory.store.flush();
     const rebuild = () => openDataDirectory(folder, regtest, { onFailure: fail, reindex: true });
@@ -78,11 +93,9 @@ describe('a data directory', () => {
     writeFileSync(current, name);
     await directory.close();
     const emptied = await rebuild();
-    expect([emptied.needsReindex, emptied.store.get('pool')?.length, emptied.store.get('coin')]).toEqual([
-      true,
-      1,
-      undefined,
-    ]);
+    expect(emptied.needsReindex).toBe(true);
+    const left = ['pool', 'coin', 'fdeltas', 'address'].map((key) => emptied.store.get(key)?.[0]);
+    expect(left).toEqual([1, undefined, 3, 4]);
     await emptied.close();
   });
 
@@ -93,6 +106,32 @@ describe('a data directory', () => {
       message: expect.stringContaining('vinenet'),
     });
     await expect(open(folder)).rejects.toMatchObject({ code: 'datadir-other-network' }); // It was let go.
+  });
+
+  test('of another chain with the same name is refused by its first block, and stays as it was', async () => {
+    const make = (text: string): ChainParams => {
+      const chain = makeChain({ ...PRIVATE_CHAIN, text });
+      if (!chain.ok) throw new Error(chain.error.join('; '));
+      return chain.value;
+    };
+    const [ours, theirs] = [make('ours'), make('theirs')];
+    const folder = newFolder();
+    const openAs = (params: ChainParams, reindex = false) =>
+      openDataDirectory(folder, params, { onFailure: fail, reindex });
+    const directory = await openAs(theirs);
+    const { hash } = theirs.genesis.header;
+    directory.store.write([...metaRows(theirs.name, hash), ['k', Uint8Array.of(7)]]);
+    await directory.close();
+    const why = {
+      code: 'datadir-other-chain',
+      message: expect.stringMatching(new RegExp(`name ${ours.name}.*${hash}, not ${ours.genesis.header.hash}`)),
+    };
+    await expect(openAs(ours)).rejects.toMatchObject(why);
+    // Nor is it emptied to be rebuilt as what it is not.
+    await expect(openAs(ours, true)).rejects.toMatchObject(why);
+    const again = await openAs(theirs);
+    expect([...(again.store.get('k') ?? [])]).toEqual([7]);
+    await again.close();
   });
 
   test('of a newer schema is refused by its number', async () => {

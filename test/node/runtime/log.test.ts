@@ -18,6 +18,12 @@ describe('the log', () => {
     expect(logger.debugging).toBe(false);
   });
 
+  test('shows what would end its line or steer a terminal by number', () => {
+    const lines: string[] = [];
+    lineLogger((line) => lines.push(line), 'text', 'info').log('info', 'x', { worker: 'a\nb\u001b[2J\u202ec é' });
+    expect(lines[0]?.slice(13)).toBe('x worker=a\\u{a}b\\u{1b}[2J\\u{202e}c é\n');
+  });
+
   test('is one JSON document a line for programs', () => {
     const lines: string[] = [];
     const logger = lineLogger((line) => lines.push(line), 'json', 'debug');

@@ -423,3 +423,78 @@ describe('closing', () => {
     });
   });
 });
+
+describe('a slow link', () => {
+  const shape = { delayMs: 150, jitterMs: 0, bitsPerSecond: undefined };
+
+  test('sends late and in order, and tells of the bytes only when they have left', async () => {
+    const { endpoint, until, transport, events } = await startTransport();
+    const socket = await tcpClient(endpoint);
+    socket.write(magic);
+    const { peer } = await until('link-up');
+    transport.shape(peer, shape);
+    const start = performance.now();
+    transport.send(peer, Buffer.from('one '));
+    transport.send(peer, Buffer.from('two'));
+    await pause(50);
+    expect(events.filter(({ type }) => type === 'drained')).toEqual([]);
+    let got = '';
+    while (got.length < 7) got += String((await once(socket, 'data'))[0]);
+    expect(got).toBe('one two');
+    expect(performance.now() - start).toBeGreaterThan(145);
+    const drained = () => events.reduce((sum, event) => sum + (event.type === 'drained' ? event.bytes : 0), 0);
+    while (drained() < 7) await pause(5);
+    expect(drained()).toBe(7);
+  });
+
+  test('that is made fast again sends at once what waited, before what comes after', async () => {
+    const { endpoint, until, transport } = await startTransport();
+    const socket = await tcpClient(endpoint);
+    socket.write(magic);
+    const { peer } = await until('link-up');
+    transport.shape(peer, { ...shape, delayMs: 10_000 });
+    transport.send(peer, Buffer.from('one '));
+    transport.shape(peer, undefined);
+    transport.send(peer, Buffer.from('two'));
+    let got = '';
+    while (got.length < 7) got += String((await once(socket, 'data'))[0]);
+    expect(got).toBe('one two');
+  });
+
+  test('goes piece by piece where its bandwidth is small, also in WebSocket frames', async () => {
+    const { endpoint, until, transport } = await startTransport();
+    const ws = await webSocketClient(endpoint);
+    ws.send(magic);
+    const { peer } = await until('link-up');
+    const frames: Buffer[] = [];
+    ws.on('message', (data) => frames.push(data as Buffer));
+    const message = Buffer.from(Uint8Array.from({ length: 2000 }, (_, index) => index % 251));
+    const start = performance.now();
+    // 20 bytes a millisecond: 100 ms, in pieces of 50.
+    transport.shape(peer, { delayMs: 0, jitterMs: 0, bitsPerSecond: 160_000 });
+    transport.send(peer, message);
+    while (Buffer.concat(frames).length < message.length) await once(ws, 'message');
+    expect(performance.now() - start).toBeGreaterThan(95);
+    expect(Buffer.concat(frames)).toEqual(message);
+    expect(frames.length).toBeGreaterThan(1);
+  });
+
+  test('that ends leaves no timer and sends nothing more', async () => {
+    const { endpoint, until, transport } = await startTransport();
+    const socket = await tcpClient(endpoint);
+    socket.write(magic);
+    const { peer } = await until('link-up');
+    transport.shape(peer, shape);
+    transport.send(peer, Buffer.from('never'));
+    let got = '';
+    socket.on('data', (data) => {
+      got += String(data);
+    });
+    transport.disconnect(peer, 'enough');
+    await until('link-down');
+    transport.shape(peer, shape);
+    transport.send(peer, Buffer.from('never'));
+    await pause(200);
+    expect(got).toBe('');
+  });
+});

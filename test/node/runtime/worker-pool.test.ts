@@ -15,11 +15,12 @@ afterEach(async () => {
 });
 
 /** A pool, and a function that waits until it has given so many answers in all. */
-function startPool(maxThreads = 2) {
+function startPool({ maxThreads = 2, miningShare = 1 } = {}) {
   const answers: Answer[] = [];
   let wake = () => {};
   const started = new WorkerPool({
     maxThreads,
+    miningShare,
     emit: (answer) => {
       answers.push(answer);
       wake();
@@ -85,6 +86,20 @@ describe('signature checks', () => {
     }
   });
 
+  test('of a few jobs that keep coming while others are under way are all answered', async () => {
+    const { pool, answers, until } = startPool();
+    let sent = 0;
+    // As from callers on several connections: a new job for each answer.
+    for (let wanted = 0; sent < 400; wanted++) {
+      while (sent < wanted + 7) pool.verify(job(sent), checks(1 + (sent++ % 20)));
+      await until(wanted + 1);
+    }
+    await until(sent);
+    expect(answers.map((answer) => answer.job).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: sent }, (_, id) => id),
+    );
+  });
+
   test('hold where there are none', async () => {
     const { pool, until } = startPool();
     pool.verify(job(1), new Uint8Array(0));
@@ -101,7 +116,7 @@ describe('signature checks', () => {
   });
 
   test('that were cancelled are not answered', async () => {
-    const { pool, answers, until } = startPool(1);
+    const { pool, answers, until } = startPool({ maxThreads: 1 });
     pool.verify(job(1), checks(600));
     pool.verify(job(2), checks(5000));
     pool.verify(job(3), checks(1));
@@ -140,7 +155,7 @@ describe('mining', () => {
 
   test('finds a nonce that meets the target, with one thread where one is enough', async () => {
     const { pool, until } = startPool();
-    pool.mine(job(1), header, EASY);
+    pool.mine(job(1), header, EASY, 2 ** 32);
     const [answer] = await until(1);
     if (answer?.type !== 'mined' || answer.nonce === null) throw new Error('nothing was mined');
     expect(answer.hashes).toBeGreaterThan(0);
@@ -150,15 +165,37 @@ describe('mining', () => {
     expect(pool.threads).toBe(1);
   });
 
+  test('takes about the share of the time that it may', async () => {
+    const rate = async (miningShare: number) => {
+      const { pool, until } = startPool({ miningShare, maxThreads: 1 });
+      pool.mine(job(1), header, HARD, 65_536);
+      await until(1); // The thread is there, and has the kernel.
+      const began = performance.now();
+      pool.mine(job(2), header, HARD, 16 * 65_536);
+      await until(2);
+      const took = performance.now() - began;
+      await pool.close();
+      return took;
+    };
+    const [all, quarter] = [await rate(1), await rate(0.25)];
+    expect(quarter / all).toBeGreaterThan(2);
+  });
+
+  test('gives up after as many nonces as it may try', async () => {
+    const { pool, until } = startPool();
+    pool.mine(job(1), header, HARD, 100_000);
+    expect(await until(1)).toEqual([{ type: 'mined', job: 1, nonce: null, hashes: 100_000 }]);
+  });
+
   test('goes on until it is cancelled, and checks come in between', async () => {
     const { pool, answers, until } = startPool();
-    pool.mine(job(1), header, HARD);
+    pool.mine(job(1), header, HARD, 2 ** 32);
     for (let id = 2; id < 5; id++) {
       pool.verify(job(id), checks(10));
       await until(id - 1);
     }
     pool.cancel(job(1));
-    pool.mine(job(9), header, EASY);
+    pool.mine(job(9), header, EASY, 2 ** 32);
     await until(4);
     expect(answers.map((answer) => answer.job)).toEqual([2, 3, 4, 9]);
   });
