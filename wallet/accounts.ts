@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CliError, Exit, type GlobalOptions, usageError } from '../node/commands/cli.ts';
+import { CliError, DEFAULT_NETWORK, Exit, type GlobalOptions, usageError } from '../node/commands/cli.ts';
 import { type Connection, connect, connectIfRunning, findTarget } from './connect.ts';
 import {
   currentDevnet,
@@ -116,15 +116,43 @@ export function findAccountIfAny(options: GlobalOptions, text: string): Account 
  * called "default", or the only one. Throws `UnknownAccount` where there is none.
  */
 export function chooseAccount(options: GlobalOptions, name: string | undefined): Account {
+  return onNamedNetwork(options, accountThatIsMeant(options, name));
+}
+
+function accountThatIsMeant(options: GlobalOptions, name: string | undefined): Account {
   if (name !== undefined) return findAccount(options, name);
   const running = runningDevnets(options.datadir);
   const target = options.node === undefined ? currentDevnet(running) : findTarget(options, 'regtest').devnet;
   if (target?.accounts[0] !== undefined) return devnetAccount(target, target.accounts[0]);
+  return chooseWallet(options, undefined);
+}
+
+/**
+ * An account belongs to one network and is used there, whatever is said. Where another one was named, that is not what was
+ * meant: nobody should pay on a network that he did not name. (regtest cannot be told from no word about it.)
+ */
+function onNamedNetwork(options: GlobalOptions, account: Account): Account {
+  const { name } = account.wallet.params;
+  if (options.network === DEFAULT_NETWORK || options.network === name) return account;
+  throw usageError(
+    `"${account.name}" is on the network ${name}, not on ${options.network}`,
+    `name an account of ${options.network} with --account, or leave out --network and --chain`,
+  );
+}
+
+/** A wallet file, never a devnet's account: the one named, the one called "default", or the only one. */
+export function chooseWallet(options: GlobalOptions, name: string | undefined): Account {
+  if (name?.includes('/')) {
+    const account = findAccount(options, name);
+    if (account.devnet === undefined) return account;
+    throw usageError(`"${name}" is a devnet account`, 'its keys are public: it is never locked');
+  }
+  if (name !== undefined) return findAccount(options, `${FILES}/${checkName('wallet', name)}`);
   const files = walletFileNames(options.datadir);
   const chosen = files.includes(DEFAULT_WALLET) ? DEFAULT_WALLET : files.length === 1 ? files[0] : undefined;
   if (chosen !== undefined) return findAccount(options, `${FILES}/${chosen}`);
   if (files.length > 1) throw usageError('there are several wallets', `name one: --account ${files.join(' | ')}`);
-  throw new UnknownAccount(`there is no wallet in ${options.datadir} for that node`, MAKE_ONE);
+  throw new UnknownAccount(`there is no wallet in ${options.datadir}`, MAKE_ONE);
 }
 
 /** Connects to a node that the account may be used with: for a devnet's account, one of that devnet. */

@@ -11,8 +11,10 @@ import type { KeyPlace } from './key-place.ts';
 
 /** BIP 68 applies to it, without a lock; any version from 1 to 3 would be relayed. */
 const VERSION = 2;
-/** Says that the transaction may be replaced by one with a higher fee (BIP 125), and locks nothing. */
-const SEQUENCE = 0xfffffffd;
+/** The greatest sequence that says that the transaction may be replaced by one with a higher fee (BIP 125). */
+const MAX_REPLACEABLE_SEQUENCE = 0xfffffffd;
+/** From here on a sequence locks nothing (BIP 68). */
+const MIN_UNLOCKED_SEQUENCE = 0x80000000;
 
 /** A coin with what it takes to sign for it. */
 export interface SpendableCoin extends ValuedCoin {
@@ -44,12 +46,13 @@ export function planTransaction(
   const change: TxOutput = { value: selection.change, scriptPubKey: changeScript };
   const outputs = shuffle(selection.change > 0n ? [...payments, change] : payments, random);
   const coins = shuffle(selection.coins, random);
+  const sequence = drawSequence(random);
   const fields: TransactionFields = {
     version: VERSION,
     inputs: coins.map((coin) => ({
       prevout: coin.prevout,
       scriptSig: new Uint8Array(0),
-      sequence: SEQUENCE,
+      sequence,
       witness: [],
     })),
     outputs,
@@ -57,6 +60,15 @@ export function planTransaction(
   };
   const changeIndex = selection.change > 0n ? outputs.indexOf(change) : undefined;
   return { coins, fields, fee: selection.fee, vsize: selection.vsize, changeIndex };
+}
+
+/**
+ * One of the two thousand million sequences that lock nothing and can be replaced. Two wallets with the same keys that pay the
+ * same at the same time choose the same coins and the same change address: were their transactions one and the same, both
+ * would be told that they had paid, and only one payment would be there.
+ */
+function drawSequence(random: Randomness): number {
+  return MIN_UNLOCKED_SEQUENCE + random.below(MAX_REPLACEABLE_SEQUENCE - MIN_UNLOCKED_SEQUENCE + 1);
 }
 
 /** Signs every input. `secretAt` gives the secret key of the output at a place, tweak included. */

@@ -1,9 +1,10 @@
 /** The command line of `grapevine wallet`. Each command loads what it needs when it runs, so that the others start fast. */
 import { Command } from 'commander';
-import { globalOptions, usageError } from '../node/commands/cli.ts';
-
-const ACCOUNT = 'a devnet account or a wallet (DEVNET/NAME and wallets/NAME say which)';
-const PASSWORD_FILE = 'read the password from the first line of FILE (else GRAPEVINE_PASSWORD, else it is asked for)';
+import { globalOptions } from '../node/commands/cli.ts';
+import { keyCommands } from './key-commands.ts';
+import { ACCOUNT, PASSWORD_FILE } from './option-texts.ts';
+import { broadcastCommand, bumpCommand, sendCommand, signCommand } from './payment-commands.ts';
+import { viewCommands } from './view-commands.ts';
 
 export function walletCommand(): Command {
   const wallet = new Command('wallet').description('keys, addresses, balances and payments').addHelpText(
@@ -20,6 +21,10 @@ Examples:
   wallet.addCommand(addressCommand());
   wallet.addCommand(balanceCommand());
   wallet.addCommand(sendCommand());
+  wallet.addCommand(bumpCommand());
+  wallet.addCommand(signCommand());
+  wallet.addCommand(broadcastCommand());
+  for (const command of [...keyCommands(), ...viewCommands()]) wallet.addCommand(command);
   return wallet;
 }
 
@@ -28,7 +33,7 @@ function newCommand(): Command {
     .description('make an encrypted wallet and show its words, once')
     .argument('[name]', 'name of the wallet', 'default')
     .option('--words <12|24>', 'how many words', '12')
-    .option('--network <name>', 'the network of its addresses', 'regtest')
+    .option('--gap-limit <n>', 'how many unused addresses are looked at behind the last used one (20)')
     .option('--password-file <file>', PASSWORD_FILE)
     .addHelpText(
       'after',
@@ -42,8 +47,8 @@ Examples:
     .action(async (name: string, _: unknown, command: Command) => {
       const { newWallet } = await import('./create.ts');
       const parsed = command.optsWithGlobals();
-      const texts = { words: parsed['words'], network: parsed['network'], passwordFile: parsed['passwordFile'] };
-      await newWallet(globalOptions(parsed), name, texts);
+      const { words, gapLimit, passwordFile } = parsed;
+      await newWallet(globalOptions(parsed), name, { words, gapLimit, passwordFile });
     });
 }
 
@@ -86,55 +91,4 @@ function balanceCommand(): Command {
       const parsed = command.optsWithGlobals();
       await showBalance(globalOptions(parsed), parsed['account']);
     });
-}
-
-function sendCommand(): Command {
-  return (
-    new Command('send')
-      .description('pay to an address or to an account')
-      .argument('<to>', 'an address, or the name of an account')
-      .argument('<amount>', 'with its unit: 0.5btc or 50000sat')
-      .option('--account <name>', `who pays: ${ACCOUNT}`)
-      .option('--fee-rate <rate>', 'satoshis per virtual byte')
-      .option('--wait <n>', 'come back when the payment has N confirmations')
-      .option('--wait-timeout <time>', 'give up waiting after this time (10m; exit code 6)')
-      .option('--dry-run', 'show what would be sent and send nothing')
-      .option('--password-file <file>', PASSWORD_FILE)
-      // "-5btc" is a wrong amount and no option, "1 btc" an amount in two words: all is let through, and judged below.
-      .allowUnknownOption()
-      .allowExcessArguments()
-      .addHelpText(
-        'after',
-        `
-Examples:
-  $ grapevine wallet send bob 0.5btc --account alice
-  $ grapevine wallet send bcrt1p… 50000sat --fee-rate 3 --wait 1
-  $ grapevine wallet send bob 0.1btc --dry-run
-`,
-      )
-      .action(async (to: string, amount: string, _: unknown, command: Command) => {
-        checkSendWords(command.args);
-        const { send } = await import('./send.ts');
-        const parsed = command.optsWithGlobals();
-        await send(globalOptions(parsed), to, amount, {
-          account: parsed['account'],
-          feeRate: parsed['feeRate'],
-          wait: parsed['wait'],
-          waitTimeout: parsed['waitTimeout'],
-          dryRun: parsed['dryRun'] === true,
-          passwordFile: parsed['passwordFile'],
-        });
-      })
-  );
-}
-
-function checkSendWords(words: readonly string[]): void {
-  const option = words.find((word) => word.startsWith('-') && !/^-[\d.]/.test(word));
-  if (option !== undefined) throw usageError(`unknown option "${option}"`, 'see grapevine wallet send --help');
-  if (words.length <= 2) return;
-  const isSplit = words.length === 3 && /^\d/.test(words[1] ?? '') && /^[a-z]+$/i.test(words[2] ?? '');
-  throw usageError(
-    `too many words: ${words.join(' ')}`,
-    isSplit ? `write the amount as one word: ${words[1]}${words[2]}` : 'give a recipient and an amount: bob 0.5btc',
-  );
 }

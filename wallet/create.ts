@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { encodeAddress } from '../consensus/address.ts';
-import { networkByName, networkNames } from '../consensus/params.ts';
 import { type GlobalOptions, note, printResult, usageError } from '../node/commands/cli.ts';
 import { DEFAULT_WALLET, walletPath } from './accounts.ts';
+import { readGapLimit } from './address-walk.ts';
+import { rememberGapLimit, walletNetwork } from './import.ts';
 import { EXTERNAL } from './key-place.ts';
 import { AccountAddresses, AccountSecret } from './keys.ts';
 import { createWallet, type ScryptCost, STRONG_COST } from './keystore.ts';
@@ -14,7 +15,7 @@ import { readPassword } from './prompt.ts';
 /** Options of the command as they were written. */
 export interface NewTexts {
   readonly words: string | undefined;
-  readonly network: string | undefined;
+  readonly gapLimit: string | undefined;
   readonly passwordFile: string | undefined;
 }
 
@@ -26,10 +27,8 @@ export async function newWallet(
 ): Promise<void> {
   const words = Number(texts.words ?? 12);
   if (words !== 12 && words !== 24) throw usageError(`a wallet has 12 or 24 words, not ${texts.words}`);
-  const params = networkByName(texts.network ?? 'regtest');
-  if (params === undefined) {
-    throw usageError(`there is no network "${texts.network}"`, `the networks are ${networkNames.join(', ')}`);
-  }
+  const params = walletNetwork(options);
+  const gapLimit = readGapLimit(texts.gapLimit);
   const path = walletPath(options.datadir, name);
   // `createWallet` refuses as well; here it is noticed before a password is asked for.
   if (existsSync(path)) {
@@ -42,7 +41,8 @@ export async function newWallet(
   const addresses = AccountAddresses.fromPublicKey(publicKey, params);
   if (!addresses.ok) throw new Error(`a new key is refused: ${addresses.error}`);
   const address = encodeAddress(addresses.value.outputKey({ chain: EXTERNAL, index: 0 }), params.hrp);
-  await createWallet(path, params.name, publicKey, mnemonic, password, cost);
+  await createWallet(path, params.name, publicKey, { mnemonic }, password, cost);
+  if (gapLimit !== undefined) await rememberGapLimit(path, name, gapLimit);
   const result = { name, network: params.name, file: path, words, mnemonic, address };
   printResult(options, result, () =>
     [`wallet   ${name} (${path})`, `network  ${params.name}`, `address  ${address}`, `words    ${mnemonic}`].join('\n'),

@@ -5,8 +5,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type NetworkName, networkByName } from '../consensus/params.ts';
-import { CliError, Exit, usageError } from '../node/commands/cli.ts';
+import { defineNetwork, type NetworkName, networkByName } from '../consensus/params.ts';
+import { CliError, Exit, readChainFile, usageError } from '../node/commands/cli.ts';
 import { replaceFile } from './atomic-file.ts';
 import { isName } from './names.ts';
 
@@ -41,6 +41,8 @@ export interface DevnetFile {
   readonly schema: typeof DEVNET_SCHEMA;
   readonly name: string;
   readonly network: NetworkName;
+  /** Path of the file of that network, where it is no built-in one. */
+  readonly chain?: string;
   readonly seed: number;
   /** Of the process behind `devnet up`: the devnet runs while this process lives. */
   readonly pid: number;
@@ -94,6 +96,7 @@ export function readDevnetFile(path: string): DevnetFile | undefined {
       'use the newer version, or remove that devnet with it',
     );
   }
+  defineNetworkOf(value);
   if (!isDevnetFile(value)) {
     throw new CliError(
       Exit.failed,
@@ -171,6 +174,15 @@ export function processLives(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/** Makes the network of a devnet known to this process, where it is one of a chain file. */
+function defineNetworkOf(value: unknown): void {
+  if (!isRecord(value)) return;
+  const { network, chain } = value;
+  if (typeof network !== 'string' || typeof chain !== 'string' || networkByName(network) !== undefined) return;
+  const params = readChainFile(chain);
+  if (params.name === network) defineNetwork(params);
 }
 
 function isDevnetFile(value: unknown): value is DevnetFile {

@@ -40,6 +40,11 @@ export function reviewPending(
     const age = now >= payment.createdAt ? now - payment.createdAt : IN_FLIGHT_SECONDS;
     const isUnknown = payment.spends.every((key) => unspent.has(key));
     if (age > (isUnknown ? EXPIRY_SECONDS : SETTLED_SECONDS)) continue;
+    // Remembered only to say what became of it; the coins are those of its replacement.
+    if (payment.replacedBy !== undefined) {
+      if (age <= SETTLED_SECONDS) kept.push(payment);
+      continue;
+    }
     if (isUnknown && !payment.sent && age >= IN_FLIGHT_SECONDS) {
       abandoned.push(payment);
       continue;

@@ -2,7 +2,7 @@
  * Questions on the terminal. They are written to stderr, so that stdout holds results only. Where there is no terminal
  * nobody can answer: that is an error (exit 5), never a default. Ctrl-C and the end of input cancel.
  */
-import { readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { CliError, Exit } from '../node/commands/cli.ts';
 
@@ -38,9 +38,10 @@ export function confirm(question: string, terminal: Terminal = processTerminal):
 /** Asks for a line that is not shown while it is typed. */
 export function askSecret(question: string, terminal: Terminal = processTerminal): Promise<string> {
   const { input, output } = terminal;
-  output.write(question);
+  // Before the question: whoever answers at once (a paste, a script) must not see it on the screen either.
   input.setRawMode(true);
   input.setEncoding('utf8');
+  output.write(question);
   input.resume();
   return new Promise((resolve, reject) => {
     let typed: string[] = [];
@@ -90,7 +91,7 @@ export interface PasswordSource {
 
 /** The password, from the file, from GRAPEVINE_PASSWORD or from the terminal. Never from the command line, where others see it. */
 export async function readPassword(source: PasswordSource, terminal: Terminal = processTerminal): Promise<string> {
-  const given = givenPassword(source.passwordFile);
+  const given = await givenPassword(source.passwordFile);
   if (given !== undefined) return checkPassword(given);
   if (!isInteractive(terminal)) {
     throw new CliError(
@@ -101,21 +102,43 @@ export async function readPassword(source: PasswordSource, terminal: Terminal = 
     );
   }
   const password = checkPassword(await askSecret(`${source.question}: `, terminal));
-  if (source.repeat && (await askSecret('the same again: ', terminal)) !== password) {
-    throw new CliError(Exit.failed, 'password-differs', 'the two passwords differ', 'try again');
-  }
+  if (source.repeat) await askAgain(password, 'passwords', terminal);
   return password;
 }
 
-function givenPassword(file: string | undefined): string | undefined {
+/** Asks for a secret a second time, as nobody sees what is typed. */
+export async function askAgain(first: string, what: string, terminal: Terminal = processTerminal): Promise<void> {
+  if ((await askSecret('the same again: ', terminal)) === first) return;
+  throw new CliError(Exit.failed, 'password-differs', `the two ${what} differ`, 'try again');
+}
+
+async function givenPassword(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return process.env['GRAPEVINE_PASSWORD'];
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError(Exit.usage, 'password-file', `cannot read the password: ${(error as Error).message}`);
-  }
+  return firstLine(await readInputFile(file, 'password-file', 'the password'));
+}
+
+export function firstLine(text: string): string {
   return text.split(/\r?\n/)[0] ?? '';
+}
+
+/** Passwords, words and descriptors are short; a device that never ends is not read for ever. */
+const MAX_INPUT_CHARACTERS = 10_000;
+
+/** The text of a file that the user named, or of stdin for `-`. `what` is what should be in it; `code` is the error's. */
+export async function readInputFile(file: string, code: string, what: string): Promise<string> {
+  const stream = file === '-' ? process.stdin : createReadStream(file);
+  stream.setEncoding('utf8');
+  let text = '';
+  try {
+    for await (const part of stream) {
+      text += part as string;
+      if (text.length > MAX_INPUT_CHARACTERS) break;
+    }
+  } catch (error) {
+    throw new CliError(Exit.usage, code, `cannot read ${what}: ${(error as Error).message}`);
+  }
+  if (text.length <= MAX_INPUT_CHARACTERS) return text;
+  throw new CliError(Exit.usage, code, `${file} is too long for ${what}`, 'name another file');
 }
 
 function checkPassword(password: string): string {

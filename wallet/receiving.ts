@@ -4,14 +4,15 @@ import type { Bytes } from '../consensus/brand.ts';
 import type { ChainParams } from '../consensus/params.ts';
 import { CliError, Exit, type GlobalOptions, usageError } from '../node/commands/cli.ts';
 import { type Account, chooseAccount, findAccount, findAccountIfAny } from './accounts.ts';
+import { GAP_LIMIT, type ScanRange } from './address-walk.ts';
 import type { Connection } from './connect.ts';
 import { EXTERNAL } from './key-place.ts';
 import type { Wallet } from './keystore.ts';
 import { isName } from './names.ts';
 import { OutputKeys } from './output-keys.ts';
 import type { RpcClient } from './rpc-client.ts';
-import { anyUsed, GAP_LIMIT, viewWallet } from './wallet-coins.ts';
-import { readState, type WalletState, withState } from './wallet-state.ts';
+import { anyUsed, viewWallet } from './wallet-coins.ts';
+import { readState, withState } from './wallet-state.ts';
 
 export interface ReceivingAddress {
   readonly address: string;
@@ -24,35 +25,40 @@ export interface ReceivingAddress {
  */
 export async function receivingAddress(wallet: Wallet, client: RpcClient | undefined): Promise<ReceivingAddress> {
   const keys = new OutputKeys(wallet);
-  const { next } = readState(wallet.path);
-  return addressAt(wallet, keys, await firstFresh(keys, client, next));
+  return addressAt(wallet, keys, await firstFresh(keys, client, readState(wallet.path)));
 }
 
 /**
  * Leaves the address of `receivingAddress` behind, even if nobody paid to it, and gives out the one after it.
- * `unpaidRun` is set where so many in front of it were never paid that a restored wallet would not look this far.
+ * `unpaidRun` is above 0 where so many in front of it were never paid that a restored wallet would not look this far.
  */
 export async function newReceivingAddress(
   wallet: Wallet,
   client: RpcClient | undefined,
   onWait: (pid: number) => void,
-): Promise<ReceivingAddress & { readonly unpaidRun: boolean }> {
+): Promise<ReceivingAddress & { readonly unpaidRun: number }> {
   return withState(wallet.path, { what: 'the wallet', onWait }, async (state) => {
-    const { next } = state.value;
+    const { next, gapLimit = GAP_LIMIT } = state.value;
     const keys = new OutputKeys(wallet);
-    const external = (await firstFresh(keys, client, next)) + 1;
+    const external = (await firstFresh(keys, client, state.value)) + 1;
+    if (external >= keys.count(EXTERNAL)) throw noMoreAddresses(wallet);
     state.save({ ...state.value, next: { ...next, external } });
-    const unpaidRun =
+    const isUnpaidRun =
       client !== undefined &&
-      external >= GAP_LIMIT &&
-      !(await anyUsed(client, keys, EXTERNAL, external - GAP_LIMIT, external));
-    return { ...(await addressAt(wallet, keys, external)), unpaidRun };
+      external >= gapLimit &&
+      !(await anyUsed(client, keys, EXTERNAL, external - gapLimit, external));
+    return { ...(await addressAt(wallet, keys, external)), unpaidRun: isUnpaidRun ? gapLimit : 0 };
   });
 }
 
-async function firstFresh(keys: OutputKeys, client: RpcClient | undefined, next: WalletState['next']): Promise<number> {
-  const used = client === undefined ? 0 : (await viewWallet(client, keys, next)).used.external;
-  return Math.max(next.external, used);
+/** A chain that has one address only gives it again and again. */
+async function firstFresh(keys: OutputKeys, client: RpcClient | undefined, range: ScanRange): Promise<number> {
+  const used = client === undefined ? 0 : (await viewWallet(client, keys, range)).used.external;
+  return Math.min(Math.max(range.next.external, used), keys.count(EXTERNAL) - 1);
+}
+
+function noMoreAddresses({ path }: Wallet): CliError {
+  return usageError(`${path} watches a single address`, 'import a descriptor that ends in /* for one with many');
 }
 
 async function addressAt(wallet: Wallet, keys: OutputKeys, index: number): Promise<ReceivingAddress> {

@@ -40,6 +40,7 @@ export class RpcClient {
   readonly #timeoutMs: number;
   /** One connection is kept and used again. It does not keep the process alive. */
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  #isClosed = false;
 
   constructor(target: RpcTarget, timeoutMs = CALL_TIMEOUT_MS) {
     const { host, port } = parseEndpoint(target.endpoint);
@@ -66,6 +67,7 @@ export class RpcClient {
 
   /** Closes the connection that is kept open. */
   close(): void {
+    this.#isClosed = true;
     this.#agent.destroy();
   }
 
@@ -123,7 +125,7 @@ export class RpcClient {
       const fail = (error: Error) => {
         // The node closed a connection that had been idle just when we used it again: it has not seen the request.
         const wasIdle = outgoing.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
-        if (wasIdle && again) resolve(this.#exchange(body, false));
+        if (wasIdle && again && !this.#isClosed) resolve(this.#exchange(body, false));
         else reject(error instanceof CliError ? error : this.#unreachable(error));
       };
       outgoing.on('timeout', () =>

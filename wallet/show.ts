@@ -12,9 +12,11 @@ import {
 import { formatAmount, formatBtc } from './amount.ts';
 import type { Connection } from './connect.ts';
 import type { Wallet } from './keystore.ts';
+import { readLabels } from './labels.ts';
+import { lookUpBalance } from './look-up-balance.ts';
 import { OutputKeys } from './output-keys.ts';
 import { newReceivingAddress, receivingAddress } from './receiving.ts';
-import { type Balance, balanceOf, viewWallet } from './wallet-coins.ts';
+import type { Balance } from './wallet-coins.ts';
 import { readState } from './wallet-state.ts';
 
 /** One line of `wallet list`, and its JSON (README.md). */
@@ -25,6 +27,9 @@ interface ListEntry {
   readonly devnet: string | null;
   readonly network: string | null;
   readonly address: string | null;
+  readonly label: string | null;
+  /** Whether it can pay without a password: a devnet's account always, a wallet while it is unlocked. */
+  readonly keys: 'public' | 'locked' | 'unlocked' | 'watch-only' | null;
   /** Null where no node of its network runs. */
   readonly balance: Balance | null;
   /** Why the wallet cannot be read. */
@@ -68,6 +73,8 @@ async function listEntry(
     devnet: devnet?.name ?? null,
     network: null,
     address: null,
+    label: null,
+    keys: null,
     balance: null,
     error: null,
   };
@@ -75,22 +82,33 @@ async function listEntry(
     const account = open();
     const { wallet } = account;
     const address = account.address ?? (await receivingAddress(wallet, undefined)).address;
-    entry = { ...entry, network: wallet.params.name, address };
+    const labels = readLabels(wallet.path);
+    const label = labels.ofAddress(address) ?? null;
+    entry = { ...entry, network: wallet.params.name, address, label, keys: await keysOf(wallet) };
     const connection = await connectTo(account);
     if (connection === undefined) return entry;
     const fresh = account.address ?? (await receivingAddress(wallet, connection.client)).address;
-    return { ...entry, address: fresh, balance: await lookUpBalance(wallet, connection.client) };
+    const balance = await balanceAt(wallet, connection.client);
+    return { ...entry, address: fresh, label: labels.ofAddress(fresh) ?? null, balance };
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     return { ...entry, error: error.message };
   }
 }
 
-function listLine({ name, kind, devnet, address, balance, error }: ListEntry): string {
+async function keysOf(wallet: Wallet): Promise<ListEntry['keys']> {
+  if (wallet.devnet) return 'public';
+  if (wallet.watchOnly) return 'watch-only';
+  const { sessionEnd } = await import('./session.ts');
+  return (await sessionEnd(wallet)) === undefined ? 'locked' : 'unlocked';
+}
+
+function listLine({ name, kind, devnet, address, label: named, keys, balance, error }: ListEntry): string {
   const label = (devnet === null ? name : `${name} (${devnet})`).padEnd(20);
   if (error !== null) return [label, kind.padEnd(6), address, error].filter((part) => part !== null).join('  ');
   const worth = balance === null ? '' : formatBtc(balance.confirmed + balance.unconfirmed + balance.immature);
-  return `${label}  ${kind.padEnd(6)}  ${address}  ${worth.padStart(24)}`.trimEnd();
+  const more = [keys === 'public' ? null : keys, named].filter((part) => part !== null);
+  return [label, kind.padEnd(6), address, worth.padStart(24), ...more].join('  ').trimEnd();
 }
 
 export async function showAddress(
@@ -106,8 +124,11 @@ export async function showAddress(
     if (texts.isNew) {
       const onWait = (pid: number) => note(options, `waiting for another command with this wallet (process ${pid})`);
       const fresh = await newReceivingAddress(wallet, client, onWait);
-      if (fresh.unpaidRun) {
-        note(options, 'note: the last 20 addresses were never paid; a wallet restored from its words looks no further');
+      if (fresh.unpaidRun > 0) {
+        note(
+          options,
+          `note: the last ${fresh.unpaidRun} addresses were never paid; a wallet restored from its words looks no further`,
+        );
       }
       shown = fresh;
     } else {
@@ -127,10 +148,9 @@ export async function showBalance(options: GlobalOptions, accountName: string | 
   const connection = await connectFor(account, options);
   try {
     const keys = new OutputKeys(account.wallet);
-    const view = await viewWallet(connection.client, keys, readState(account.wallet.path).next);
-    const balance = balanceOf(view);
+    const { balance, tip } = await lookUpBalance(connection.client, keys, readState(account.wallet.path));
     const total = balance.confirmed + balance.unconfirmed + balance.immature;
-    const { height, hash } = view.tip;
+    const { height, hash } = tip;
     printResult(options, { account: account.name, ...balance, total, height, tip: hash }, () =>
       [
         `account      ${account.name}`,
@@ -144,6 +164,6 @@ export async function showBalance(options: GlobalOptions, accountName: string | 
   }
 }
 
-async function lookUpBalance(wallet: Wallet, client: Connection['client']): Promise<Balance> {
-  return balanceOf(await viewWallet(client, new OutputKeys(wallet), readState(wallet.path).next));
+async function balanceAt(wallet: Wallet, client: Connection['client']): Promise<Balance> {
+  return (await lookUpBalance(client, new OutputKeys(wallet), readState(wallet.path))).balance;
 }

@@ -1,23 +1,20 @@
 /**
- * The coins of a wallet as one node knows them, its pool included. Asks for the scripts of both chains in batches, up to 20
- * unused addresses behind the last one that was used or given out (the gap limit of BIP 44).
+ * The coins of a wallet as one node knows them, its pool included. Asks for the scripts of its chains in batches, up to so
+ * many unused addresses behind the last one that was used or given out (the gap limit of BIP 44, 20 unless said otherwise).
  */
 import { p2trScript, scriptHash } from '../consensus/address.ts';
-import type { Bytes, ScriptHash, Txid } from '../consensus/brand.ts';
+import type { Txid } from '../consensus/brand.ts';
 import { COINBASE_MATURITY } from '../consensus/params.ts';
 import { CliError, Exit } from '../node/commands/cli.ts';
+import { type ScanRange, type UsedIndexes, type WalletAddress, walkAddresses } from './address-walk.ts';
 import { satoshisFromJson } from './amount.ts';
 import type { SpendableCoin } from './build-transaction.ts';
-import { EXTERNAL, INTERNAL, type KeyChain, type KeyPlace } from './key-place.ts';
+import type { KeyChain, KeyPlace } from './key-place.ts';
 import type { OutputKeys } from './output-keys.ts';
 import type { RpcClient } from './rpc-client.ts';
-import type { WalletState } from './wallet-state.ts';
 
-export const GAP_LIMIT = 20;
-/** Scripts in one request: a wallet of many addresses asks several times. */
-const SCRIPTS_PER_REQUEST = 200;
 /** How often the scan begins again because a block came in between. */
-const MAX_RESTARTS = 5;
+export const MAX_RESTARTS = 5;
 
 export interface WalletCoin extends SpendableCoin {
   /** Undefined while it is in the pool. */
@@ -25,12 +22,19 @@ export interface WalletCoin extends SpendableCoin {
   readonly coinbase: boolean;
 }
 
+/** A coin that a transaction of the pool spends. */
+export interface SpentCoin extends WalletCoin {
+  readonly spentBy: Txid;
+}
+
 export interface WalletView {
   readonly tip: { readonly height: number; readonly hash: string };
   /** All coins that neither a block nor the pool spends. */
   readonly coins: readonly WalletCoin[];
+  /** Those that the pool spends. */
+  readonly spent: readonly SpentCoin[];
   /** The first index of each chain behind all that were ever used. */
-  readonly used: { readonly external: number; readonly internal: number };
+  readonly used: UsedIndexes;
 }
 
 export interface Balance {
@@ -43,15 +47,20 @@ export interface Balance {
 }
 
 /** Looks a wallet up at a node. Every coin of the answer belongs to the same tip. */
-export async function viewWallet(client: RpcClient, keys: OutputKeys, next: WalletState['next']): Promise<WalletView> {
+export async function viewWallet(client: RpcClient, keys: OutputKeys, range: ScanRange): Promise<WalletView> {
   for (let restart = 0; restart <= MAX_RESTARTS; restart++) {
-    const view = await new Scan(client, keys).run(next);
+    const view = await new Scan(client, keys).run(range);
     if (view !== undefined) {
       keys.save();
       return view;
     }
   }
-  throw new CliError(
+  throw tipMoves();
+}
+
+/** The chain changed during every attempt to look the wallet up. */
+export function tipMoves(): CliError {
+  return new CliError(
     Exit.failed,
     'tip-moves',
     'new blocks came in faster than the wallet could be looked up',
@@ -88,14 +97,6 @@ export function balanceOf(view: WalletView): Balance {
   return { confirmed, unconfirmed, immature };
 }
 
-interface Address {
-  readonly place: KeyPlace;
-  readonly scriptPubKey: Bytes;
-  readonly hash: ScriptHash;
-  /** Its index was given out before. */
-  readonly given: boolean;
-}
-
 /** What node/rpc/script-rows.ts answers for each script. */
 interface ScriptAnswer {
   readonly bestblock: string;
@@ -119,12 +120,12 @@ interface CoinJson {
   readonly spentby?: Txid;
 }
 
-/** One look-up. Its windows grow while the addresses at their ends turn out to be used. */
+/** One look-up. */
 class Scan {
   readonly #client: RpcClient;
   readonly #keys: OutputKeys;
   readonly #coins: WalletCoin[] = [];
-  readonly #used: [number, number] = [0, 0];
+  readonly #spent: SpentCoin[] = [];
   #tip: WalletView['tip'] | undefined;
   #moved = false;
 
@@ -134,54 +135,38 @@ class Scan {
   }
 
   /** Undefined if the tip moved meanwhile. */
-  async run(next: WalletState['next']): Promise<WalletView | undefined> {
-    const given = [next.external, next.internal] as const;
-    const done: [number, number] = [0, 0];
-    for (;;) {
-      const batch: Address[] = [];
-      for (const chain of [EXTERNAL, INTERNAL] as const) {
-        const end = Math.max(given[chain], this.#used[chain]) + GAP_LIMIT;
-        for (const [offset, key] of (await this.#keys.range(chain, done[chain], end)).entries()) {
-          const scriptPubKey = p2trScript(key);
-          const place = { chain, index: done[chain] + offset };
-          batch.push({ place, scriptPubKey, hash: scriptHash(scriptPubKey), given: place.index < given[chain] });
-        }
-        done[chain] = Math.max(done[chain], end);
-      }
-      if (batch.length === 0) break;
-      for (let at = 0; at < batch.length; at += SCRIPTS_PER_REQUEST) {
-        await this.#lookUp(batch.slice(at, at + SCRIPTS_PER_REQUEST));
-      }
-      if (this.#moved) return undefined;
-    }
+  async run(range: ScanRange): Promise<WalletView | undefined> {
+    const used = await walkAddresses(this.#keys, range, (batch) => this.#lookUp(batch));
+    if (used === undefined) return undefined;
     if (this.#tip === undefined) throw new Error('a scan asks at least once');
-    return { tip: this.#tip, coins: this.#coins, used: { external: this.#used[0], internal: this.#used[1] } };
+    return { tip: this.#tip, coins: this.#coins, spent: this.#spent, used };
   }
 
-  async #lookUp(batch: readonly Address[]): Promise<void> {
-    const unknown: Address[] = [];
+  /** Which of them were used; undefined if the tip moved. */
+  async #lookUp(batch: readonly WalletAddress[]): Promise<readonly KeyPlace[] | undefined> {
+    const unknown: WalletAddress[] = [];
+    const used: KeyPlace[] = [];
     for (const [at, { coins }] of (await this.#ask<CoinsOfScript>('getscriptcoins', batch)).entries()) {
-      const address = batch[at] as Address;
-      if (coins.length > 0) this.#markUsed(address.place);
+      const address = batch[at] as WalletAddress;
+      if (coins.length > 0) used.push(address.place);
       else if (!address.given) unknown.push(address);
       for (const coin of coins) {
         if (coin.spentby === undefined) this.#coins.push(readCoin(coin, address));
+        else this.#spent.push({ ...readCoin(coin, address), spentBy: coin.spentby });
       }
     }
     // An address without coins may have had some. That matters only where it does not count as given out anyway.
-    if (unknown.length === 0) return;
-    const histories = await this.#ask<HistoryOfScript>('getscripthistory', unknown);
-    for (const [at, { transactions }] of histories.entries()) {
-      if (transactions.length > 0) this.#markUsed((unknown[at] as Address).place);
+    if (unknown.length > 0) {
+      const histories = await this.#ask<HistoryOfScript>('getscripthistory', unknown);
+      for (const [at, { transactions }] of histories.entries()) {
+        if (transactions.length > 0) used.push((unknown[at] as WalletAddress).place);
+      }
     }
-  }
-
-  #markUsed({ chain, index }: KeyPlace): void {
-    this.#used[chain] = Math.max(this.#used[chain], index + 1);
+    return this.#moved ? undefined : used;
   }
 
   /** One answer per script. Notices if they were made at another tip than those before. */
-  async #ask<A extends ScriptAnswer>(method: string, addresses: readonly Address[]): Promise<readonly A[]> {
+  async #ask<A extends ScriptAnswer>(method: string, addresses: readonly WalletAddress[]): Promise<readonly A[]> {
     const answers = (await this.#client.call(method, [addresses.map(({ hash }) => hash)])) as readonly A[];
     for (const { bestblock, height } of answers) {
       this.#tip ??= { hash: bestblock, height };
@@ -191,6 +176,9 @@ class Scan {
   }
 }
 
-function readCoin({ txid, vout, amount, height, coinbase }: CoinJson, { place, scriptPubKey }: Address): WalletCoin {
+function readCoin(
+  { txid, vout, amount, height, coinbase }: CoinJson,
+  { place, scriptPubKey }: WalletAddress,
+): WalletCoin {
   return { prevout: { txid, vout }, value: satoshisFromJson(amount), scriptPubKey, place, height, coinbase };
 }

@@ -25,6 +25,8 @@ export interface PendingPayment {
   readonly createdAt: number;
   /** False until a node has taken it. A payment that stays so was interrupted. */
   readonly sent: boolean;
+  /** The payment that took its place for a higher fee: it is not given to nodes any more. */
+  readonly replacedBy?: Txid;
 }
 
 export interface WalletState {
@@ -33,6 +35,8 @@ export interface WalletState {
   readonly next: { readonly external: number; readonly internal: number };
   /** Oldest first. */
   readonly pending: readonly PendingPayment[];
+  /** How many unused addresses are looked at behind the last that was used or given out; absent: `GAP_LIMIT`. */
+  readonly gapLimit?: number;
 }
 
 const EMPTY: WalletState = { schema: STATE_SCHEMA, next: { external: 0, internal: 0 }, pending: [] };

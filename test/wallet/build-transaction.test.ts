@@ -88,6 +88,13 @@ describe('a built transaction', () => {
     expect(checks.ok && firstFailure(checks.value)).toBe(0);
   });
 
+  test('is never the same one twice, although everything in it is', () => {
+    // One coin and one output: two wallets with the same keys can choose nothing else.
+    const ids = Array.from({ length: 50 }, (_, seed) => build([100_000n], 99_778n, seed));
+    expect(ids.map((built) => built?.plan.changeIndex)).toEqual(ids.map(() => undefined));
+    expect(new Set(ids.map((built) => built?.tx.txid)).size).toBe(50);
+  });
+
   test('is decoded by @scure/btc-signer to the same fields', () => {
     const built = build([5_000_000n, 4_000_000n, 123_456n], 8_000_000n, 3);
     if (built === undefined) throw new Error('the coins suffice');
@@ -99,7 +106,9 @@ describe('a built transaction', () => {
     for (const [index, { prevout }] of tx.inputs.entries()) {
       const input = other.getInput(index);
       expect([bytesToHex(input.txid as Uint8Array), input.index]).toEqual([prevout.txid, prevout.vout]);
-      expect(input.sequence).toBe(0xfffffffd);
+      // It locks nothing (BIP 68) and may be replaced (BIP 125).
+      expect(input.sequence).toBeGreaterThanOrEqual(0x80000000);
+      expect(input.sequence).toBeLessThanOrEqual(0xfffffffd);
     }
     const network = { bech32: regtest.hrp, pubKeyHash: 0x6f, scriptHash: 0xc4, wif: 0xef };
     const paidTo = Array.from({ length: other.outputsLength }, (_, index) => other.getOutputAddress(index, network));
@@ -116,7 +125,7 @@ describe('a built transaction', () => {
       library.addInput({
         txid: prevout.txid,
         index: prevout.vout,
-        sequence: 0xfffffffd,
+        sequence: tx.inputs[0]?.sequence as number,
         witnessUtxo: { script: scriptPubKey, amount: value },
       });
     }

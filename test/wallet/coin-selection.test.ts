@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import type { Txid } from '../../consensus/brand.ts';
 import { feeOf } from '../../wallet/amount.ts';
 import {
+  costOfChange,
   DUST_LIMIT,
   MAX_STANDARD_WEIGHT,
   type Randomness,
   type Selection,
   selectCoins,
+  sweepCoins,
   type ValuedCoin,
   vsizeOfSpend,
 } from '../../wallet/coin-selection.ts';
@@ -73,7 +75,9 @@ describe('what every selection keeps', () => {
         const outputs = paid.length + (change > 0n ? 1 : 0);
         expect(vsize).toBe(vsizeOfSpend(chosen.length, outputs));
         const needed = feeOf(feeRate, vsize);
-        const lostChange = feeOf(feeRate, 43) + DUST_LIMIT;
+        // What is left goes to the fee where change would be dust, or would cost more than it is worth.
+        const dust = feeOf(feeRate, 43) + DUST_LIMIT;
+        const lostChange = dust > costOfChange(feeRate) ? dust : costOfChange(feeRate);
         expect(fee).toBeGreaterThanOrEqual(needed);
         expect(fee).toBeLessThanOrEqual(change > 0n ? needed : needed + lostChange);
       }),
@@ -94,6 +98,114 @@ describe('what every selection keeps', () => {
       { seed: 21, numRuns: 200 },
     );
   });
+});
+
+describe('a choice without change', () => {
+  test('is found wherever coins fit exactly, and wastes nothing', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.bigInt({ min: 2000n, max: 100_000_000n }), { minLength: 1, maxLength: 12 }),
+        fc.nat({ max: 4095 }),
+        fc.bigInt({ min: 1000n, max: 10_000n }),
+        fc.nat(),
+        (amounts, mask, feeRate, seed) => {
+          const subset = amounts.filter((_, index) => ((mask >> index) & 1) === 1);
+          const target =
+            subset.reduce((total, value) => total + value, 0n) - feeOf(feeRate, vsizeOfSpend(subset.length, 1));
+          if (subset.length === 0 || target < DUST_LIMIT) return;
+          const answer = selectCoins({ coins: coinsOf(amounts), payments: [target], feeRate }, seededRandomness(seed));
+          if (!answer.ok) throw new Error(answer.error.type);
+          const { coins, change, fee, vsize } = answer.value;
+          expect([change, fee]).toEqual([0n, feeOf(feeRate, vsize)]);
+          expect(sum(coins)).toBe(target + fee);
+        },
+      ),
+      { seed: 22, numRuns: 300 },
+    );
+  });
+
+  test('is taken up to what change would cost, and not above', () => {
+    const fee = feeOf(10_000n, vsizeOfSpend(1, 1));
+    const rest = costOfChange(10_000n);
+    expect(rest).toBe(430n + 580n);
+    // A large coin stands beside it, so that change could be made.
+    expect(selected([btc(1) + fee + rest, btc(9)], btc(1), 10_000n)).toMatchObject({ change: 0n, fee: fee + rest });
+    expect(selected([btc(1) + fee + rest + 1n], btc(1), 10_000n).change).toBeGreaterThanOrEqual(DUST_LIMIT);
+  });
+
+  test('of many inputs is not taken where inputs are dear and change is cheaper', () => {
+    const small = Array<bigint>(20).fill(btc(0.05) + feeOf(100_000n, 58));
+    const dear = selected([...small, btc(5)], btc(1), 100_000n);
+    expect(dear.coins.map(({ value }) => value)).toEqual([btc(5)]);
+  });
+});
+
+describe('everything', () => {
+  test('is every coin that is worth its fee; the rest goes to the last recipient', () => {
+    const coins = coinsOf([btc(1), btc(2), 300n, 580n]);
+    const sweep = sweepCoins({ coins, payments: [btc(0.5)], feeRate: 10_000n });
+    const fee = feeOf(10_000n, vsizeOfSpend(2, 2));
+    expect(sweep).toMatchObject({ ok: true, value: { change: 0n, fee, rest: btc(2.5) - fee } });
+    expect(sweepCoins({ coins: coinsOf([400n]), payments: [], feeRate: 1000n }).ok).toBe(false);
+    expect(sweepCoins({ coins: coinsOf([]), payments: [], feeRate: 1000n }).ok).toBe(false);
+  });
+
+  test('of too many coins says how much can be sent at once', () => {
+    const coins = coinsOf(Array<bigint>(2000).fill(10_000n));
+    const sweep = sweepCoins({ coins, payments: [], feeRate: 1000n });
+    if (sweep.ok || sweep.error.type !== 'too-heavy') throw new Error('it should be too heavy');
+    const chosen = selectCoins({ coins, payments: [sweep.error.spendable], feeRate: 1000n }, seededRandomness(1));
+    expect(chosen.ok).toBe(true);
+  });
+});
+
+describe('a replacement', () => {
+  const replaced = coinsOf([btc(1)]);
+  const others = coinsOf([btc(9), btc(2), btc(1)]).map((coin) => ({ ...coin, prevout: { ...coin.prevout, vout: 9 } }));
+  const atLeast = { fee: 5000n, feeRate: 1000n };
+
+  test('adds nothing where its own coins suffice, and pays for what it evicts and for itself', () => {
+    const answer = selectCoins(
+      { coins: others, payments: [btc(0.5)], feeRate: 1000n, required: replaced, atLeast },
+      seededRandomness(1),
+    );
+    const fee = 5000n + feeOf(1000n, vsizeOfSpend(1, 2));
+    expect(answer).toEqual({ ok: true, value: { coins: replaced, change: btc(0.5) - fee, fee, vsize: 154 } });
+  });
+
+  test('keeps its own coins and adds others where they do not suffice', () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: btc(1), max: btc(12) }),
+        fc.bigInt({ min: 1000n, max: 50_000n }),
+        fc.nat(),
+        (paid, feeRate, seed) => {
+          const request = { coins: others, payments: [paid], feeRate, required: replaced, atLeast };
+          const answer = selectCoins(request, seededRandomness(seed));
+          if (!answer.ok) throw new Error(answer.error.type);
+          const { coins, change, fee, vsize } = answer.value;
+          expect(coins.slice(0, 1)).toEqual(replaced);
+          expect(new Set(coins).size).toBe(coins.length);
+          expect(sum(coins)).toBe(paid + change + fee);
+          expect(fee).toBeGreaterThanOrEqual(feeOf(feeRate, vsize));
+          expect(fee).toBeGreaterThanOrEqual(5000n + feeOf(1000n, vsize));
+        },
+      ),
+      { seed: 23, numRuns: 100 },
+    );
+  });
+});
+
+test('a data output costs what its bytes weigh', () => {
+  const plain = selected([btc(1)], btc(0.5));
+  for (const [scriptSize, bytes] of [
+    [3, 12],
+    [83, 92],
+  ] as const) {
+    const request = { coins: coinsOf([btc(1)]), payments: [btc(0.5)], dataScriptSize: scriptSize, feeRate: 2000n };
+    const answer = selectCoins(request, seededRandomness(1));
+    expect(answer.ok && answer.value.vsize - plain.vsize).toBe(bytes);
+  }
 });
 
 describe('choices', () => {

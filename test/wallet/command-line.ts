@@ -29,9 +29,14 @@ for (const name of ['stdout', 'stderr'] as const) {
 process.stdin.isTTY = false;
 
 export function runWallet(datadir: string, ...args: string[]): Promise<Run> {
+  return catchOutput(() => exitCodeOf(['wallet', '--datadir', datadir, ...args]));
+}
+
+/** What an action prints, and the exit code that it comes to. */
+export function catchOutput(action: () => Promise<number>): Promise<Run> {
   const output = { stdout: '', stderr: '' };
   return printed.run(output, async () => {
-    const exit = await exitCodeOf(['wallet', '--datadir', datadir, ...args]);
+    const exit = await action();
     return { exit, ...output };
   });
 }
@@ -43,7 +48,9 @@ async function exitCodeOf(args: readonly string[]): Promise<number> {
     .option('-v, --verbose')
     .option('--yes')
     .option('--datadir <dir>')
-    .option('--node <node>');
+    .option('--node <node>')
+    .option('--network <name>')
+    .option('--chain <file>');
   program.addCommand(walletCommand());
   inherit(program);
   try {

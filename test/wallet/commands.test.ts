@@ -28,6 +28,7 @@ describe('wallets of one’s own', () => {
     [['new', '../escape']],
     [['new', 'x', '--words', '13']],
     [['new', 'x', '--network', 'mainnet']],
+    [['new', 'x', '--gap-limit', 'far']],
   ])('%j is exit 2', async (args) => {
     process.env['GRAPEVINE_PASSWORD'] = 'secret';
     expect((await play.run(...args)).exit).toBe(2);
@@ -77,6 +78,17 @@ describe('wallets of one’s own', () => {
     ]);
   });
 
+  test('are not used where another network than theirs was named', async () => {
+    await play.makeWallet('savings');
+    await play.fundWallet('savings', 5n * BTC);
+    process.env['GRAPEVINE_PASSWORD'] = PASSWORD;
+    const pay = ['send', 'bob', '1btc', '--account', 'savings', '--yes', '--json'];
+    const meant = await play.run(...pay, '--network', 'vinenet');
+    expect([meant.exit, errorOf(meant).message]).toEqual([2, '"savings" is on the network regtest, not on vinenet']);
+    expect(play.node.pool).toHaveLength(0);
+    expect((await play.run(...pay, '--network', 'regtest')).exit).toBe(0);
+  });
+
   test('of the same name as a devnet account must be told apart', async () => {
     await play.makeWallet('alice');
     play.fund('alice', BTC);
@@ -97,6 +109,8 @@ describe('accounts, addresses and balances', () => {
       devnet: 'default',
       network: 'regtest',
       address: play.devnet.file.accounts[0]?.address,
+      label: null,
+      keys: 'public',
       balance: { confirmed: 5_000_000_000, unconfirmed: 0, immature: 0 },
       error: null,
     });

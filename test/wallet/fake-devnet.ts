@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { encodeAddress, p2trScript } from '../../consensus/address.ts';
 import { regtest } from '../../consensus/params.ts';
+import { GAP_LIMIT } from '../../wallet/address-walk.ts';
 import {
   DEVNET_SCHEMA,
   type DevnetAccount,
@@ -12,12 +13,11 @@ import {
   devnetWalletPath,
   writeDevnetFile,
 } from '../../wallet/devnet-file.ts';
-import { EXTERNAL, INTERNAL, type KeyPlace } from '../../wallet/key-place.ts';
-import { AccountAddresses, type AccountPublicKey, AccountSecret } from '../../wallet/keys.ts';
+import { type AccountPublicKey, EXTERNAL, INTERNAL, type KeyPlace } from '../../wallet/key-place.ts';
+import { AccountAddresses, AccountSecret } from '../../wallet/keys.ts';
 import { readWallet, type Wallet, writeDevnetWallet } from '../../wallet/keystore.ts';
 import { mnemonicFromEntropy, seedFromMnemonic } from '../../wallet/mnemonic.ts';
 import { OutputKeys } from '../../wallet/output-keys.ts';
-import { GAP_LIMIT } from '../../wallet/wallet-coins.ts';
 import { COOKIE, type FakeNode } from './fake-node.ts';
 
 export interface FakeDevnet {
@@ -71,7 +71,7 @@ export async function fakeDevnet(
   const walletOf = (account: string) => devnetWalletPath(datadir, name, account);
   const script = (account: string, place: KeyPlace = { chain: EXTERNAL, index: 0 }) => {
     const wallet = readWallet(walletOf(account));
-    const addresses = AccountAddresses.fromPublicKey(wallet?.publicKey as never, regtest);
+    const addresses = AccountAddresses.fromDescriptor(wallet?.descriptor as never, regtest);
     if (!addresses.ok) throw new Error(addresses.error);
     return p2trScript(addresses.value.outputKey(place));
   };

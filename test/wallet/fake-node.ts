@@ -35,6 +35,8 @@ export class FakeNode {
   onCall: (method: string) => void = () => undefined;
   /** Refuses the next transactions with this reason. */
   refuse: string | undefined;
+  /** What it estimates, in coins per 1000 virtual bytes. */
+  estimate: number | undefined;
   readonly calls: string[] = [];
   readonly pool: Transaction[] = [];
   readonly #coins = new Map<OutPointKey, StoredCoin>();
@@ -87,6 +89,11 @@ export class FakeNode {
     this.#touch(script, txid);
   }
 
+  /** Somebody else spends a coin, in a block. */
+  steal(key: OutPointKey): void {
+    this.#coins.delete(key);
+  }
+
   /** Puts the whole pool into a block. */
   mine(): void {
     this.height += 1;
@@ -136,8 +143,18 @@ export class FakeNode {
     switch (method) {
       case 'getblockchaininfo':
         return { chain: this.chain, blocks: this.height, bestblockhash: this.tip };
+      case 'getblockcount':
+        return this.height;
+      case 'estimatesmartfee':
+        return this.estimate === undefined
+          ? { errors: ['Insufficient data or no feerate found'], blocks: 0 }
+          : { feerate: this.estimate, blocks: 6 };
       case 'getmempoolinfo':
-        return { mempoolminfee: 0.00001, minrelaytxfee: 0.00001 };
+        return { mempoolminfee: 0.00001, minrelaytxfee: 0.00001, incrementalrelayfee: 0.00001 };
+      case 'getmempoolentry':
+        return this.#entry(params[0] as Txid);
+      case 'getscriptbalance':
+        return (params[0] as string[]).map((hash) => this.#scriptAnswer(hash, this.#balanceOf(hash)));
       case 'getscriptcoins':
         return (params[0] as string[]).map((hash) => this.#scriptAnswer(hash, { coins: this.#coinsOf(hash) }));
       case 'getscripthistory':
@@ -153,6 +170,18 @@ export class FakeNode {
 
   #scriptAnswer(scripthash: string, rest: object): object {
     return { scripthash, bestblock: this.tip, height: this.height, ...rest };
+  }
+
+  #balanceOf(hash: string): object {
+    const coins = this.#coinsOf(hash) as { amount: number; height?: number; coinbase: boolean; spentby?: string }[];
+    const sums = { confirmed: 0, unconfirmed: 0, immature: 0 };
+    for (const { amount, height, coinbase, spentby } of coins) {
+      if (spentby !== undefined) continue;
+      const isImmature = coinbase && height !== undefined && this.height + 1 - height < 100;
+      sums[height === undefined ? 'unconfirmed' : isImmature ? 'immature' : 'confirmed'] += Math.round(amount * 1e8);
+    }
+    const inCoins = Object.entries(sums).map(([name, value]) => [name, value / 1e8]);
+    return { ...Object.fromEntries(inCoins), coins: coins.length };
   }
 
   #coinsOf(hash: string): object[] {
@@ -184,6 +213,24 @@ export class FakeNode {
 
   #historyOf(hash: string): object[] {
     return (this.#history.get(hash) ?? []).map((txid) => ({ txid, confirmations: 0 }));
+  }
+
+  /** How a transaction of the pool hangs together with others. Fees are not known here. */
+  #entry(txid: Txid): object {
+    const tx = this.pool.find((candidate) => candidate.txid === txid);
+    if (tx === undefined) throw new RpcFailure(-5, 'Transaction not in mempool');
+    const inPool = new Set(this.pool.map((other) => other.txid));
+    const depends = [...new Set(tx.inputs.map(({ prevout }) => prevout.txid))].filter((id) => inPool.has(id));
+    const descendants = new Set([txid]);
+    for (const other of this.pool) {
+      if (other.inputs.some(({ prevout }) => descendants.has(prevout.txid))) descendants.add(other.txid);
+    }
+    return {
+      vsize: vsizeOf(tx),
+      fees: { base: 0, descendant: 0 },
+      descendantcount: descendants.size,
+      depends,
+    };
   }
 
   #lookUp(txid: Txid): object {

@@ -68,7 +68,7 @@ export class Playground {
   /** An encrypted wallet, with a weak key derivation so that tests are quick. Returns its path. */
   async makeWallet(name: string, datadir = this.devnet.datadir): Promise<string> {
     const path = join(datadir, 'wallets', `${name}.json`);
-    await createWallet(path, 'regtest', publicKey, MNEMONIC, PASSWORD, WEAK);
+    await createWallet(path, 'regtest', publicKey, { mnemonic: MNEMONIC }, PASSWORD, WEAK);
     return path;
   }
 

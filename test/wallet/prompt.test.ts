@@ -41,6 +41,19 @@ describe('a secret', () => {
     expect(raw).toEqual([true, false]);
   });
 
+  test('is asked for only when the terminal shows nothing any more', async () => {
+    const { terminal } = play(['x\r']);
+    const order: string[] = [];
+    const { input, output } = terminal;
+    input.setRawMode = (mode) => {
+      order.push(`raw ${mode}`);
+      return input;
+    };
+    output.write = (shown: unknown) => order.push(String(shown)) > 0;
+    await askSecret('password: ', terminal);
+    expect(order).toEqual(['raw true', 'password: ', '\n', 'raw false']);
+  });
+
   test('can be corrected, and erased', async () => {
     expect(await askSecret('', play(['ax\u007fb\r']).terminal)).toBe('ab');
     expect(await askSecret('', play(['wrong\u0015right\n']).terminal)).toBe('right');

@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { hexToBytes } from '#hash';
+import type { OutPointKey } from '../../consensus/brand.ts';
 import { decode } from '../../consensus/codec.ts';
 import { prevoutKey, readTransaction } from '../../consensus/transaction.ts';
 import { EXTERNAL, INTERNAL } from '../../wallet/key-place.ts';
+import { waitFailure } from '../../wallet/wait.ts';
 import { readState, withState } from '../../wallet/wallet-state.ts';
 import { BTC, errorOf, json, Playground } from './playground.ts';
 
@@ -29,14 +31,18 @@ describe('wallet send', () => {
       account: 'alice',
       to: 'bob',
       address: play.devnet.file.accounts[1]?.address,
+      recipients: [{ to: 'bob', address: play.devnet.file.accounts[1]?.address, amount: 50_000_000 }],
       amount: 50_000_000,
+      data: null,
       fee: 462,
       feeRate: 3,
       vsize: 154,
       inputs: 1,
       change: { address: expect.stringMatching(/^bcrt1p/), amount: 4_949_999_538 },
       dryRun: false,
+      psbt: null,
       confirmations: 0,
+      replacedBy: null,
     });
   });
 
@@ -112,11 +118,15 @@ describe('wallet send', () => {
   test('--wait comes back when the payment is confirmed, with progress on stderr', async () => {
     play.fund('alice', 50n * BTC);
     play.node.onCall = (method) => {
-      if (method === 'getrawtransaction' && play.node.calls.length % 2 === 0) play.node.mine();
+      if (method === 'getblockcount') play.node.mine();
     };
     const sent = await play.run('send', 'bob', '1btc', '--wait', '2', '--wait-timeout', '20s');
     expect(sent.exit).toBe(0);
-    expect(sent.stderr).toMatch(/waiting: [01] of 2 confirmations\n[\s\S]*waiting: [23] of 2 confirmations\n/);
+    expect(sent.stderr).toBe(
+      ['0 of 2 confirmations, height 201', '1 of 2 confirmations, height 202', '2 of 2 confirmations, height 203']
+        .map((line) => `waiting: ${line}\n`)
+        .join(''),
+    );
     expect(sent.stdout).not.toContain('waiting');
   });
 
@@ -126,6 +136,43 @@ describe('wallet send', () => {
     expect(sent.exit).toBe(6);
     expect(json(sent)).toMatchObject({ txid: play.node.pool[0]?.txid, confirmations: 0 });
     expect(errorOf(sent)).toMatchObject({ code: 'wait-timeout' });
+  });
+
+  test('--wait that is interrupted by ctrl-C is exit 1, and says that the payment was sent and how to look at it', async () => {
+    play.fund('alice', 50n * BTC);
+    play.node.onCall = (method) => {
+      if (method === 'getblockcount') process.emit('SIGINT');
+    };
+    const sent = await play.run('send', 'bob', '1btc', '--wait', '1', '--json');
+    const txid = play.node.pool[0]?.txid;
+    expect([sent.exit, errorOf(sent).code]).toEqual([1, 'interrupted']);
+    expect(errorOf(sent).message).toContain(`the payment ${txid} was sent`);
+    expect(errorOf(sent).hint).toContain(`getrawtransaction ${txid}`);
+    expect(json(sent)).toMatchObject({ txid, confirmations: 0 });
+    expect(process.listenerCount('SIGINT')).toBe(0);
+  });
+
+  test('--wait that ends after the first confirmation does not speak of a bump, which would be refused', async () => {
+    const failure = (confirmations: number) =>
+      waitFailure({ end: 'time-out', txid: 'ab', confirmations }, { confirmations: 6, timeoutMs: 1_000 }, 'alice');
+    expect(failure(0)?.hint).toContain('wallet bump ab');
+    expect(failure(1)?.hint).not.toContain('bump');
+  });
+
+  test('takes the feerate from the node’s estimate where it has one', async () => {
+    play.fund('alice', 50n * BTC);
+    play.node.estimate = 0.00012345;
+    expect(json(await play.run('send', 'bob', '1btc', '--json'))).toMatchObject({ feeRate: 12.35, vsize: 154 });
+    play.node.estimate = 0.2;
+    const absurd = await play.run('send', 'bob', '1btc', '--json');
+    expect([absurd.exit, errorOf(absurd).code]).toEqual([1, 'fee-rate']);
+    expect((await play.run('send', 'bob', '1btc', '--fee-rate', '3')).exit).toBe(0);
+  });
+
+  test('a fee above 0.1 btc is refused, whatever feerate leads to it', async () => {
+    play.fund('alice', ...Array<bigint>(40).fill(BTC));
+    const sent = await play.run('send', 'bob', '39btc', '--fee-rate', '9000', '--json');
+    expect([sent.exit, errorOf(sent).code]).toEqual([1, 'fee-absurd']);
   });
 
   test('to the name of a wallet pays its next fresh address', async () => {
@@ -212,6 +259,42 @@ describe('wallet send that fails loses nothing', () => {
   });
 });
 
+describe('a coin that somebody else spends first', () => {
+  test('is replaced by another one', async () => {
+    const coins = play.fund('alice', 5n * BTC, 5n * BTC);
+    let stolen: string | undefined;
+    play.node.onCall = (method) => {
+      if (method !== 'sendrawtransaction' || stolen !== undefined) return;
+      [stolen] = readState(play.devnet.walletOf('alice')).pending.flatMap(({ spends }) => spends);
+      play.node.steal(stolen as OutPointKey);
+    };
+    const sent = await play.run('send', 'bob', '1btc');
+    expect(sent.exit).toBe(0);
+    expect(sent.stderr).toContain('another payment was faster; looking for other coins');
+    expect(play.node.pool[0]?.inputs.map(prevoutKey)).toEqual(coins.filter((key) => key !== stolen));
+    expect(readState(play.devnet.walletOf('alice')).pending).toHaveLength(1);
+  });
+
+  test('is a clear error where there is no other', async () => {
+    const [coin] = play.fund('alice', 5n * BTC);
+    play.node.onCall = (method) => {
+      if (method === 'sendrawtransaction') play.node.steal(coin as OutPointKey);
+    };
+    const sent = await play.run('send', 'bob', '1btc', '--json');
+    expect([sent.exit, errorOf(sent).code]).toEqual([7, 'insufficient-funds']);
+    expect(readState(play.devnet.walletOf('alice')).pending).toEqual([]);
+  });
+
+  test('is not looked for again and again where the node refuses a coin that it shows', async () => {
+    play.fund('alice', 5n * BTC);
+    play.node.refuse = 'insufficient fee, rejecting replacement';
+    const sent = await play.run('send', 'bob', '1btc', '--json');
+    expect([sent.exit, errorOf(sent).code]).toEqual([4, 'insufficient fee']);
+    expect(errorOf(sent).hint).toContain('another payment spent one of the coins');
+    expect(play.node.calls.filter((method) => method === 'sendrawtransaction')).toHaveLength(1);
+  });
+});
+
 describe('wallet send with bad input', () => {
   const address = 'bcrt1p4qhjn9zdvkux4e44uhx8tc55attvtyu358kutcqkudyccelu0was4fsc5u';
 
@@ -254,6 +337,13 @@ describe('wallet send with bad input', () => {
     [['--account', 'nobody'], 'unknown-account'],
     [['--bogus'], 'usage'],
     [['btc'], 'usage'],
+    [['carol'], 'usage'],
+    [['--all'], 'usage'],
+    [['bob', '1btc'], 'usage'],
+    [['--data', ''], 'data-size'],
+    [['--data', 'x'.repeat(81)], 'data-size'],
+    [['--dry-run', '--psbt'], 'usage'],
+    [['--psbt', '--wait', '1'], 'usage'],
   ])('%j is exit 2', async (more, code) => {
     const sent = await play.run('send', 'bob', '1btc', ...more, '--json');
     expect([sent.exit, errorOf(sent).code]).toEqual([2, code]);

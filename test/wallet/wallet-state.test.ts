@@ -167,6 +167,13 @@ describe('payments under way', () => {
     expect(reviewPending(pending, [coin(1)], 102)).toMatchObject({ kept: [], abandoned: pending, unknown: [] });
   });
 
+  test('that were replaced are never sent again, and remembered for a while', () => {
+    const replaced = { ...payment([1], 100, true), replacedBy: txid(9) };
+    expect(reviewPending([replaced], [coin(1)], 103)).toMatchObject({ kept: [replaced], unknown: [], abandoned: [] });
+    expect(reviewPending([replaced], [], 103).kept).toEqual([replaced]);
+    expect(reviewPending([replaced], [coin(1)], 701).kept).toEqual([]);
+  });
+
   test('of a clock that was set back meanwhile are not waited for', () => {
     const pending = [payment([1], 100_000, false)];
     expect(reviewPending(pending, [coin(1)], 100)).toMatchObject({ abandoned: pending, retryInSeconds: undefined });
