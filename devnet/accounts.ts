@@ -6,8 +6,8 @@ import { sha256 } from '#hash';
 import { encodeAddress, p2trScript } from '../consensus/address.ts';
 import type { Bytes } from '../consensus/brand.ts';
 import type { ChainParams } from '../consensus/params.ts';
-import { EXTERNAL } from '../wallet/key-place.ts';
-import { AccountAddresses, type AccountPublicKey, AccountSecret } from '../wallet/keys.ts';
+import { type AccountPublicKey, EXTERNAL } from '../wallet/key-place.ts';
+import { AccountAddresses, AccountSecret } from '../wallet/keys.ts';
 import { ENTROPY_BYTES, mnemonicFromEntropy, seedFromMnemonic } from '../wallet/mnemonic.ts';
 
 /** The account that gets the rewards of all blocks which no other account is paid by. */

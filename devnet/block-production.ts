@@ -1,6 +1,8 @@
 /**
  * When the nodes of a devnet mine, and whose turn it is. Owns the only timer of mining; the block itself is made by a node.
  */
+import type { Miners } from './miners.ts';
+import { describeMiners } from './mining-shares.ts';
 import type { MiningPlan } from './options.ts';
 
 /** With `--on-tx`: how long payments are gathered before the block, so that a burst of them ends in one. */
@@ -25,6 +27,7 @@ export function minerOfTurn(turn: number, sides: readonly (readonly string[])[])
 export class BlockProduction {
   readonly #plan: MiningPlan;
   readonly #mines: Mines;
+  readonly #miners: Pick<Miners, 'begin' | 'pause' | 'end'> | undefined;
   #turn = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = true;
@@ -33,19 +36,24 @@ export class BlockProduction {
   /** With `--on-tx`: the node that has a payment which no block holds yet. */
   #wanted: string | undefined;
 
-  constructor(plan: MiningPlan, mines: Mines) {
+  /** `miners`: where blocks cost work, and the nodes search for them by themselves. */
+  constructor(plan: MiningPlan, mines: Mines, miners?: Pick<Miners, 'begin' | 'pause' | 'end'>) {
     this.#plan = plan;
     this.#mines = mines;
+    this.#miners = miners;
   }
 
   start(): void {
     this.#stopped = false;
     if (this.#plan.kind === 'interval') this.#wait(this.#plan.intervalMs);
+    // How each of them does is told by its status.
+    void this.#miners?.begin();
   }
 
   /** No more blocks. One that is under way is not waited for: it ends with its node. */
   stop(): void {
     this.#stopped = true;
+    this.#miners?.end();
     clearTimeout(this.#timer);
   }
 
@@ -55,6 +63,27 @@ export class BlockProduction {
     const waiting = this.#wanted !== undefined;
     this.#wanted = node;
     if (!waiting) this.#wait(GATHER_MS);
+  }
+
+  /** Runs `work` while no block is mined here; one that falls due meanwhile comes after it. */
+  pausedFor<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#work.then(() => this.#withoutMiners(work));
+    // The next round does not care how this ended; its caller does.
+    this.#work = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  async #withoutMiners<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#miners === undefined || this.#stopped) return work();
+    await this.#miners.pause();
+    try {
+      return await work();
+    } finally {
+      if (!this.#stopped) await this.#miners.begin();
+    }
   }
 
   #wait(delayMs: number): void {
@@ -84,6 +113,8 @@ export function describeMining(plan: MiningPlan): string {
       return `a block every ${plan.intervalMs % 1000 === 0 ? `${plan.intervalMs / 1000}s` : `${plan.intervalMs}ms`}`;
     case 'on-tx':
       return 'a block for every payment';
+    case 'work':
+      return describeMiners(plan.miners);
     case 'off':
       return 'no blocks but those of `grapevine mine`';
   }

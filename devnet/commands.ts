@@ -4,31 +4,30 @@
  */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import {
-  CliError,
-  Exit,
-  type GlobalOptions,
-  globalOptions,
-  note,
-  printResult,
-  toJson,
-  usageError,
-} from '../node/commands/cli.ts';
+import { type ChainParams, networkByName } from '../consensus/params.ts';
+import { type GlobalOptions, note, printResult, toJson } from '../node/commands/cli.ts';
 import { DEFAULT_DEVNET } from '../wallet/devnet-file.ts';
-import { checkName } from '../wallet/names.ts';
-import { type ControlCalls, ControlGone, type ControlMethod, callControl } from './control.ts';
-import { DevnetFolder, listOwned, type Owner } from './folder.ts';
-import { readOptions, readSides } from './options.ts';
+import { choiceOf } from './chain-choice.ts';
+import { listOwned } from './folder.ts';
+import { addLinkCommand } from './link-commands.ts';
+import { addLiveCommands } from './live-commands.ts';
+import { type OptionTexts, readOptions, readSides } from './options.ts';
+import { call, callOwner, folderOf, type NameOption, named, nameFlag, notRunning, optionsOf } from './reach.ts';
+import { addSnapshotCommands, optionsOfSnapshot } from './snapshot-commands.ts';
 import type { DevnetStatus, NodeStatus } from './status.ts';
+import { addTraceCommand } from './trace-commands.ts';
 
 const UP_EXAMPLES = `
 Examples:
   $ grapevine devnet up                                  4 nodes, 10 accounts, a block every 5 s; Ctrl-C stops it
   $ grapevine devnet up -d --on-tx                       in the background, a block for every payment
   $ grapevine devnet up -n 6 --topology ring --no-mine   6 nodes in a ring; blocks by "grapevine mine" only
+  $ grapevine devnet up --topology file:mine.json        the links of a file (see devnet topology --help)
   $ grapevine devnet up --name two --seed 7              a second one beside it, with other accounts
+  $ grapevine devnet up --network vinenet --miner n0=60,n1=30,n2=10
+                                                         blocks that cost work, found in these proportions
 
-A devnet that was stopped goes on where it was if seed, nodes and accounts are the same; otherwise it begins anew.`;
+A devnet that was stopped goes on where it was if network, seed, nodes and accounts are the same; otherwise it begins anew.`;
 
 const EXAMPLES = `
 Examples:
@@ -37,11 +36,11 @@ Examples:
   $ grapevine devnet restart n1
   $ grapevine devnet partition n0,n1 / n2,n3
   $ grapevine devnet heal
+  $ grapevine devnet faucet bob 2btc --wait
+  $ grapevine devnet reorg --depth 2
+  $ grapevine devnet time +1h
+  $ grapevine devnet logs -f
   $ grapevine devnet down --purge`;
-
-interface NameOption {
-  readonly name?: string;
-}
 
 interface UpParsed extends NameOption {
   readonly nodes?: string;
@@ -50,7 +49,10 @@ interface UpParsed extends NameOption {
   readonly blockTime?: string;
   readonly onTx?: boolean;
   readonly mine: boolean;
+  readonly miner?: readonly string[];
+  readonly minePower?: string;
   readonly seed?: string;
+  readonly load?: string;
   readonly detach?: boolean;
   readonly readyFile?: string;
 }
@@ -63,17 +65,33 @@ export function devnetCommand(): Command {
     .command('up')
     .description('start the network, print its nodes and accounts, and keep it running')
     .option('-n, --nodes <count>', 'how many nodes (default: 4)')
-    .option('--topology <name>', 'who is linked with whom: pex, line, ring, star, full or random:K (default: pex)')
+    .option(
+      '--topology <name>',
+      'who is linked with whom: pex, line, ring, star, full, random:K or file:NAME.json (default: pex)',
+    )
     .option('--accounts <count>', 'how many funded accounts (default: 10)')
     .option('--block-time <time>', 'a block in this time: 500ms, 5s, 2m (default: 5s)')
     .option('--on-tx', 'a block for every payment instead')
     .option('--no-mine', 'no blocks but those of "grapevine mine"')
+    .option(
+      '--miner <shares>',
+      'where blocks cost work: who mines, n0=60,n1=40 in percent (default: all alike)',
+      collect,
+    )
+    .option(
+      '--mine-power <percent>',
+      'the part of this machine that they mine with (default: 80% with --miner, else 20%)',
+    )
     .option('--seed <number>', 'the same seed makes the same accounts and the same first blocks (default: 1)')
     .option('--name <name>', `the name of the devnet (default: ${DEFAULT_DEVNET})`)
+    .option('--load <snapshot>', 'begin with this snapshot: see "devnet save"')
     .option('-d, --detach', 'go on in the background')
     .option('--ready-file <file>', 'write what was started to this file when it is ready')
     .addHelpText('after', UP_EXAMPLES)
-    .action((parsed: UpParsed, self: Command) => up(parsed, optionsOf(self)));
+    .action((parsed: UpParsed, self: Command) => {
+      const { network, chain } = self.optsWithGlobals() as Readonly<Record<string, unknown>>;
+      return up(parsed, optionsOf(self), { network, chain });
+    });
   named(command.command('status'), 'show the nodes, their tips and links').action((parsed: NameOption, self: Command) =>
     status(parsed, optionsOf(self)),
   );
@@ -89,24 +107,30 @@ export function devnetCommand(): Command {
   named(command.command('heal'), 'let all nodes link again').action((parsed: NameOption, self: Command) =>
     heal(parsed, optionsOf(self)),
   );
+  addLiveCommands(command);
+  addLinkCommand(command);
+  addTraceCommand(command);
+  addSnapshotCommands(command);
   named(command.command('down'), 'stop the network; its data stays')
     .option('--purge', 'remove its data too')
     .action((parsed: NameOption & { readonly purge?: boolean }, self: Command) => down(parsed, optionsOf(self)));
   return command;
 }
 
-function named(command: Command, description: string): Command {
-  return command.description(description).option('--name <name>', 'which devnet, where several run');
-}
-
-function optionsOf(command: Command): GlobalOptions {
-  return globalOptions(command.optsWithGlobals());
-}
-
 // ---- up
 
-async function up(parsed: UpParsed, global: GlobalOptions): Promise<void> {
-  const options = readOptions({ ...parsed, noMine: !parsed.mine }, resolve(global.datadir));
+/** `given`: the global options that say which network is meant, as they were given. */
+async function up(parsed: UpParsed, global: GlobalOptions, given: Readonly<Record<string, unknown>>): Promise<void> {
+  const topology = await readTopologyOption(parsed.topology);
+  const datadir = resolve(global.datadir);
+  const saved = await optionsOfSnapshot(folderOf(parsed.name ?? DEFAULT_DEVNET, global), datadir, {
+    ...parsed,
+    ...given,
+  });
+  const texts = { ...parsed, topology, ...saved?.texts, noMine: !parsed.mine };
+  const params = networkByName(global.network) as ChainParams;
+  const chain = saved === undefined ? choiceOf(params, global.chainFile !== undefined) : saved.chain;
+  const options = { ...readOptions(texts, datadir, chain), ...saved?.fixed };
   const readyFile = parsed.readyFile === undefined ? undefined : resolve(parsed.readyFile);
   const { describeReady } = await import('./report.ts');
   const onNote = (text: string) => note(global, text);
@@ -131,6 +155,17 @@ async function up(parsed: UpParsed, global: GlobalOptions): Promise<void> {
     onStopping: () => onNote('stopping'),
     endsWithParent: process.env['npm_lifecycle_event'] !== undefined,
   });
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}
+
+async function readTopologyOption(text: string | undefined): Promise<OptionTexts['topology']> {
+  const path = text === undefined ? undefined : /^file:(.+)$/.exec(text)?.[1];
+  if (path === undefined) return text;
+  const { loadTopologyFile } = await import('./topology-file.ts');
+  return loadTopologyFile(path);
 }
 
 // ---- the commands that need a running devnet
@@ -178,62 +213,6 @@ async function down(parsed: NameOption & { readonly purge?: boolean }, global: G
   const nodes = `${stopped} node${stopped === 1 ? '' : 's'}`;
   const text = `devnet "${folder.name}" is stopped (${nodes})${purge ? ' and its data removed' : ''}`;
   printResult(global, { name: folder.name, stopped, purged: purge }, text);
-}
-
-async function call<M extends ControlMethod>(
-  parsed: NameOption,
-  global: GlobalOptions,
-  method: M,
-  params: ControlCalls[M]['params'],
-): Promise<ControlCalls[M]['result']> {
-  const folder = chooseFolder(parsed, global);
-  const owner = await folder.owner();
-  if (owner !== undefined) return callOwner(folder, owner, method, params);
-  if (await folder.releaseStale()) note(global, `devnet "${folder.name}" had been killed; cleaned up`);
-  throw notRunning(folder);
-}
-
-async function callOwner<M extends ControlMethod>(
-  folder: DevnetFolder,
-  owner: Owner,
-  method: M,
-  params: ControlCalls[M]['params'],
-): Promise<ControlCalls[M]['result']> {
-  try {
-    return await callControl(owner.control, method, params);
-  } catch (error) {
-    throw error instanceof ControlGone ? notRunning(folder) : error;
-  }
-}
-
-/** The devnet that is named; else the one called "default" or the only one, of those that run. */
-function chooseFolder(parsed: NameOption, global: GlobalOptions): DevnetFolder {
-  if (parsed.name !== undefined) return folderOf(parsed.name, global);
-  const running = listOwned(resolve(global.datadir));
-  const [only, ...others] = running;
-  if (only === undefined || running.includes(DEFAULT_DEVNET)) return folderOf(DEFAULT_DEVNET, global);
-  if (others.length === 0) return folderOf(only, global);
-  throw usageError(`several devnets run: ${running.join(', ')}`, `say which: --name ${only}`);
-}
-
-function folderOf(name: string, global: GlobalOptions): DevnetFolder {
-  return new DevnetFolder(resolve(global.datadir), checkName('devnet', name));
-}
-
-function notRunning(folder: DevnetFolder, running: readonly string[] = []): CliError {
-  const { name, path } = folder;
-  const message = folder.exists ? `devnet "${name}" is not running` : `there is no devnet "${name}" at ${path}`;
-  const others = running.length === 0 ? '' : `; running: ${running.join(', ')} (choose with --name)`;
-  return new CliError(
-    Exit.failed,
-    'devnet-not-running',
-    message,
-    `start it: grapevine devnet up${nameFlag(name)}${others}`,
-  );
-}
-
-function nameFlag(name: string): string {
-  return name === DEFAULT_DEVNET ? '' : ` --name ${name}`;
 }
 
 function describeRestarted(node: NodeStatus): string {

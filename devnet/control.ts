@@ -7,8 +7,17 @@ import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CliError, Exit, type ExitCode, toJson } from '../node/commands/cli.ts';
+import type { ClockOrder } from './clock-setting.ts';
+import type { ClockStatus } from './devnet-clock.ts';
+import type { LinkOrder, SlowLink } from './links.ts';
+import type { PaymentJson } from './payments.ts';
 import { LOOPBACK } from './ports.ts';
+import type { ReorgOrder, ReorgResult } from './reorg.ts';
+import type { LoadResult } from './snapshot-operations.ts';
+import type { SnapshotSummary } from './snapshots.ts';
 import type { DevnetStatus, NodeStatus } from './status.ts';
+import type { TopologyFile } from './topology-file.ts';
+import type { TipReached, TxReached, WaitOrder } from './waits.ts';
 
 /** Every call with what it takes and gives. */
 export interface ControlCalls {
@@ -23,6 +32,38 @@ export interface ControlCalls {
     readonly result: DevnetStatus;
   };
   readonly heal: { readonly params: Record<string, never>; readonly result: DevnetStatus };
+  /** Makes a link slow, or fast again with `order` null. `linked`: there is one now. */
+  readonly link: {
+    readonly params: { readonly a: string; readonly b: string; readonly order: LinkOrder };
+    readonly result: { readonly links: readonly SlowLink[]; readonly linked: boolean };
+  };
+  /** The links that were made slow. */
+  readonly links: {
+    readonly params: Record<string, never>;
+    readonly result: { readonly links: readonly SlowLink[] };
+  };
+  /** A further node, which dials `connect`, else the first one that runs. */
+  readonly add: { readonly params: { readonly connect?: string | undefined }; readonly result: NodeStatus };
+  /** A partition of one. */
+  readonly isolate: { readonly params: { readonly node: string }; readonly result: DevnetStatus };
+  /** Pays from the faucet. `amount` in satoshis. */
+  readonly faucet: {
+    readonly params: { readonly to: string; readonly amount: number; readonly node?: string | undefined };
+    readonly result: PaymentJson;
+  };
+  readonly reorg: { readonly params: ReorgOrder; readonly result: ReorgResult };
+  readonly time: { readonly params: { readonly order: ClockOrder }; readonly result: ClockStatus };
+  /** The links of this moment. */
+  readonly topology: { readonly params: Record<string, never>; readonly result: TopologyFile };
+  /** Answered when all nodes have one tip, or the block, or the payment. */
+  readonly wait: { readonly params: WaitOrder; readonly result: TipReached | TxReached };
+  /** Puts the devnet aside; it goes on afterwards. */
+  readonly save: {
+    readonly params: { readonly snapshot: string; readonly force: boolean };
+    readonly result: SnapshotSummary;
+  };
+  /** Puts what was saved in the place of what there is. */
+  readonly load: { readonly params: { readonly snapshot: string }; readonly result: LoadResult };
   /** Answered when every node has ended. */
   readonly stop: { readonly params: Record<string, never>; readonly result: { readonly stopped: number } };
 }

@@ -5,17 +5,24 @@
  *   supervisor.json   the running process, from its first moment to its last
  *   devnet.json       what other commands read; there while the devnet is ready (wallet/devnet-file.ts)
  *   shape.json        what the stored chain was made for
+ *   clock.json        the time that the nodes are shown, unless it is the real one
+ *   chain.json        the chain file, where the network is no built-in one
  *   n0, n1, …         a node's data and its log
  *   wallets           one plain wallet file per account
  *   supervisor.log    the supervisor's own log when it is detached
+ *   loaded.json       what the next start must know of a snapshot that was put here
+ *   loading           a snapshot on its way here
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { CliError, Exit } from '../node/commands/cli.ts';
 import { createFile, makeFolder, replaceFile } from '../wallet/atomic-file.ts';
 import { DEFAULT_DEVNET, devnetFilePath, devnetFolder, processLives } from '../wallet/devnet-file.ts';
 import { isName } from '../wallet/names.ts';
+import { type ClockSetting, REAL_CLOCK, readClockSetting } from './clock-setting.ts';
 import { type ControlAddress, ControlGone, callControl } from './control.ts';
+import { logFiles } from './rotating-log.ts';
+import type { SavedState } from './snapshots.ts';
 
 /** The process that runs a devnet. */
 export interface Owner {
@@ -30,12 +37,15 @@ export interface Shape {
   readonly seed: number;
   readonly nodes: number;
   readonly accounts: number;
+  /** Hash of the network's first block; absent for regtest. */
+  readonly genesis?: string | undefined;
 }
 
 /** A supervisor that lives but does not say so within this time hangs. */
 const ANSWER_TIMEOUT_MS = 5000;
 /** Nodes of a supervisor that was killed end by themselves within this time. */
 const ORPHAN_TIMEOUT_MS = 5000;
+const WALLETS = 'wallets';
 const NODE_FOLDER = /^n\d+$/;
 
 export class DevnetFolder {
@@ -44,16 +54,26 @@ export class DevnetFolder {
   /** devnet.json. */
   readonly devnetFile: string;
   readonly supervisorLog: string;
+  /** The copy of the chain file. */
+  readonly chainFile: string;
+  /** Where a snapshot is copied to before it replaces what is here. */
+  readonly stage: string;
+  readonly #loadedFile: string;
   readonly #ownerFile: string;
   readonly #shapeFile: string;
+  readonly #clockFile: string;
 
   constructor(datadir: string, name: string) {
     this.name = name;
     this.path = devnetFolder(datadir, name);
     this.devnetFile = devnetFilePath(datadir, name);
+    this.chainFile = join(this.path, 'chain.json');
     this.supervisorLog = join(this.path, 'supervisor.log');
+    this.stage = join(this.path, 'loading');
+    this.#loadedFile = join(this.path, 'loaded.json');
     this.#ownerFile = join(this.path, 'supervisor.json');
     this.#shapeFile = join(this.path, 'shape.json');
+    this.#clockFile = join(this.path, 'clock.json');
   }
 
   nodeDatadir(node: string): string {
@@ -62,6 +82,13 @@ export class DevnetFolder {
 
   nodeLog(node: string): string {
     return join(this.path, node, 'node.log');
+  }
+
+  /** The nodes that have a folder here, also those of a stopped devnet. */
+  nodeNames(): string[] {
+    if (!this.exists) return [];
+    const names = readdirSync(this.path).filter((name) => NODE_FOLDER.test(name));
+    return names.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
   }
 
   get exists(): boolean {
@@ -130,6 +157,7 @@ export class DevnetFolder {
     const pids = (left?.nodes ?? []).flatMap(({ pid }) => (pid === null ? [] : [pid]));
     const giveUp = Date.now() + ORPHAN_TIMEOUT_MS;
     while (pids.some(processLives) && Date.now() < giveUp) await new Promise((wake) => setTimeout(wake, 50));
+    rmSync(this.stage, { recursive: true, force: true });
     this.release();
     return true;
   }
@@ -144,11 +172,68 @@ export class DevnetFolder {
     replaceFile(this.#shapeFile, `${JSON.stringify(shape)}\n`);
   }
 
+  /** Undefined where the network is a built-in one. */
+  writeChain(text: string | undefined): void {
+    if (text === undefined) rmSync(this.chainFile, { force: true });
+    else replaceFile(this.chainFile, text);
+  }
+
+  readClock(): ClockSetting {
+    return readClockSetting(readJson(this.#clockFile)) ?? REAL_CLOCK;
+  }
+
+  writeClock(setting: ClockSetting): void {
+    if (setting.kind === 'real') rmSync(this.#clockFile, { force: true });
+    else replaceFile(this.#clockFile, `${JSON.stringify(setting)}\n`);
+  }
+
+  /** The files of these nodes and of the wallets, as paths from here with `/`, in a fixed order. */
+  dataFiles(nodes: readonly string[]): string[] {
+    return [...nodes, WALLETS].flatMap((name) => {
+      const folder = join(this.path, name);
+      if (!existsSync(folder)) return [];
+      return readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(this.path, join(entry.parentPath, entry.name)).split(sep).join('/'))
+        .sort();
+    });
+  }
+
+  /** Puts what is staged in the place of what is here. The nodes' logs stay. Only while no node runs. */
+  adoptStage(): void {
+    for (const node of this.nodeNames()) {
+      const staged = join(this.stage, node);
+      if (!existsSync(staged)) continue;
+      for (const log of logFiles(this.nodeLog(node))) {
+        if (existsSync(log)) renameSync(log, join(staged, basename(log)));
+      }
+    }
+    this.clear();
+    for (const entry of readdirSync(this.stage)) renameSync(join(this.stage, entry), join(this.path, entry));
+    rmSync(this.stage, { recursive: true, force: true });
+  }
+
+  /** Of a snapshot that was put here since the last start; undefined if there is none. */
+  readLoaded(): SavedState | undefined {
+    return readJson(this.#loadedFile) as SavedState | undefined;
+  }
+
+  writeLoaded(state: SavedState): void {
+    replaceFile(this.#loadedFile, `${JSON.stringify(state)}\n`);
+  }
+
+  forgetLoaded(): void {
+    rmSync(this.#loadedFile, { force: true });
+  }
+
   /** Removes the chain: nodes, wallets and what they were made for. Only for whoever owns the folder. */
   clear(): void {
     rmSync(this.#shapeFile, { force: true });
+    rmSync(this.#clockFile, { force: true });
+    rmSync(this.chainFile, { force: true });
+    this.forgetLoaded();
     for (const entry of readdirSync(this.path)) {
-      if (entry !== 'wallets' && !NODE_FOLDER.test(entry)) continue;
+      if (entry !== WALLETS && !NODE_FOLDER.test(entry)) continue;
       rmSync(join(this.path, entry), { recursive: true, force: true });
     }
   }

@@ -14,6 +14,7 @@ import {
   NodeProcess,
   type NodeReady,
   type NodeSpec,
+  type NodeStart,
   nodeOfAgent,
 } from './processes.ts';
 import type { NodeStatus } from './status.ts';
@@ -77,9 +78,9 @@ export class Member {
   }
 
   /** Starts the process and resolves when it answers. Throws the node's own error if it ends before that. */
-  async start(): Promise<void> {
+  async start(start: NodeStart): Promise<void> {
     this.#ending = false;
-    const process = new NodeProcess(this.spec, (line) => this.#watcher.onLog(this, line));
+    const process = new NodeProcess(this.spec, start, (line) => this.#watcher.onLog(this, line));
     this.#process = process;
     process.exited.then((exit) => {
       this.#run?.client.close();

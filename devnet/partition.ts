@@ -14,6 +14,8 @@ export function checkSides(sides: Sides, nodes: readonly string[], running: read
     const names = unknown.map((name) => `"${name}"`).join(', ');
     throw usageError(`there is no node ${names}`, `the nodes are ${nodes.join(', ')}`);
   }
+  const twice = sides.flat().find((name, at, all) => all.indexOf(name) !== at);
+  if (twice !== undefined) throw usageError(`${twice} is named twice`, 'every node belongs to exactly one side');
   const missing = running.filter((name) => !named.has(name));
   if (missing.length > 0) {
     throw usageError(

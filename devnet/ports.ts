@@ -4,6 +4,7 @@
  * supervisor then starts over with other ports.
  */
 import { createServer } from 'node:net';
+import { CliError, Exit } from '../node/commands/cli.ts';
 
 export interface PortPair {
   readonly rpc: number;
@@ -29,7 +30,10 @@ export async function freePorts(first: PortPair, count: number): Promise<PortPai
     found.push(...candidates.filter((_, at) => free[at]));
     index += candidates.length;
   }
-  if (found.length < count) throw new Error(`no free ports on ${LOOPBACK} from ${first.rpc} on`);
+  if (found.length < count) {
+    const message = `${count} pairs of free ports are wanted on ${LOOPBACK} from ${first.rpc} on, and there are ${found.length}`;
+    throw new CliError(Exit.failed, 'no-free-ports', message, 'end what holds them, or ask for fewer nodes');
+  }
   return found;
 }
 

@@ -14,7 +14,7 @@ import { makeTransaction, NULL_TXID, NULL_VOUT, type Transaction } from '../cons
 
 /** Seconds between the times of two blocks. The first follows the genesis block by as much, so no clock is read. */
 const SPACING_SECONDS = 60;
-const BLOCK_VERSION = 0x20000000;
+export const BLOCK_VERSION = 0x20000000;
 const MIN_BLOCKS = 110;
 /** Behind the height in every coinbase: says where the block comes from to whoever reads the bytes. */
 const COINBASE_TEXT = 'grapevine devnet';
@@ -54,9 +54,13 @@ function mineBlock(previous: Block, height: number, script: Bytes, params: Chain
   }
 }
 
-/** A coinbase alone in its block needs no witness commitment (BIP 141). */
-function coinbaseTransaction(height: number, script: Bytes, params: ChainParams): Transaction {
-  const text = new TextEncoder().encode(COINBASE_TEXT);
+/** A coinbase alone in its block needs no witness commitment (BIP 141). With other `text` it is another block. */
+export function coinbaseTransaction(
+  height: number,
+  script: Bytes,
+  params: ChainParams,
+  text: Bytes = new TextEncoder().encode(COINBASE_TEXT),
+): Transaction {
   return makeTransaction({
     version: 2,
     inputs: [

@@ -4,13 +4,14 @@
  * Its log goes to a file, and line by line to whoever watches.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { CliError, Exit } from '../node/commands/cli.ts';
 import { makeFolder } from '../wallet/atomic-file.ts';
 import { LOOPBACK, type PortPair } from './ports.ts';
+import { RotatingLog } from './rotating-log.ts';
+import { ITEM_MARK } from './trace.ts';
 
 /** What a node is started with. It stays the same when the node is restarted. */
 export interface NodeSpec {
@@ -23,6 +24,18 @@ export interface NodeSpec {
   readonly connect: readonly string[];
   /** Whether it dials what it learns by peer exchange. */
   readonly pex: boolean;
+  /** The file of its network, where that is no built-in one. */
+  readonly chainFile?: string | undefined;
+  /** The part of the machine that it may mine with. */
+  readonly miningShare?: number | undefined;
+}
+
+/** What differs from start to start. */
+export interface NodeStart {
+  /** It makes no links before it is told to. */
+  readonly offline: boolean;
+  /** Seconds since 1970 at which its clock stands; undefined: the real time. */
+  readonly mockTime: number | undefined;
 }
 
 /** The line that a node prints when it answers. */
@@ -83,22 +96,22 @@ export class NodeProcess {
   readonly #child: ChildProcess;
   #ended = false;
 
-  /** Starts the process. `onLog` gets every line of its log that is JSON. */
-  constructor(spec: NodeSpec, onLog: (line: LogLine) => void) {
+  /** Starts the process. `onLog` gets every line of its log that is JSON, but those that trace items. */
+  constructor(spec: NodeSpec, start: NodeStart, onLog: (line: LogLine) => void) {
     this.spec = spec;
     makeFolder(dirname(spec.logFile));
     // A process group of its own: Ctrl-C in a terminal reaches the supervisor alone, which then ends its nodes in order.
-    this.#child = spawn(process.execPath, nodeArguments(spec), { stdio: 'pipe', detached: true });
+    this.#child = spawn(process.execPath, nodeArguments(spec, start), { stdio: 'pipe', detached: true });
     this.pid = this.#child.pid;
     // Writing to a node that has just ended fails; its exit tells all there is to know.
     this.#child.stdin?.on('error', () => undefined);
     let error: PrintedError | undefined;
     let lastLine: string | undefined;
-    const log = createWriteStream(spec.logFile, { flags: 'a' });
-    // A full disk costs the log and not the network; the node will say itself that it cannot write.
-    log.on('error', () => undefined);
+    const log = new RotatingLog(spec.logFile);
     forEachLine(this.#child.stderr, (line) => {
-      log.write(`${line}\n`);
+      log.write(line);
+      // They are most of what a busy node says, and meant for `devnet trace` only.
+      if (line.includes(ITEM_MARK)) return;
       lastLine = line;
       const value = parseRecord(line);
       if (value === undefined) return;
@@ -108,7 +121,7 @@ export class NodeProcess {
     this.exited = new Promise((settle) => {
       const end = (code: number | null, signal: NodeJS.Signals | null) => {
         this.#ended = true;
-        log.end();
+        log.close();
         settle({ code, signal, error, lastLine });
       };
       // `close` comes after the last line of the log was read. A process that could not be started has only `error`.
@@ -155,19 +168,23 @@ export class NodeProcess {
   }
 }
 
-function nodeArguments(spec: NodeSpec): string[] {
+function nodeArguments(spec: NodeSpec, { offline, mockTime }: NodeStart): string[] {
   return [
     builtFile('node/commands/grapevine.js'),
     'node',
     '--json',
-    ...['--network', spec.network],
+    ...(spec.chainFile === undefined ? ['--network', spec.network] : ['--chain', spec.chainFile]),
     ...['--datadir', spec.datadir],
     ...['--rpc', `${LOOPBACK}:${spec.ports.rpc}`],
     ...['--listen', listenUrl(spec.ports)],
     ...spec.connect.flatMap((url) => ['--connect', url]),
     ...(spec.pex ? [] : ['--no-pex']),
     ...['--profile', 'local'],
+    ...(spec.miningShare === undefined ? [] : ['--mine-share', `${Number((100 * spec.miningShare).toFixed(3))}%`]),
     ...['--user-agent-comment', agentComment(spec.name)],
+    '--trace-items',
+    ...(offline ? ['--offline'] : []),
+    ...(mockTime === undefined ? [] : ['--mock-time', String(mockTime)]),
     '--exit-with-parent',
   ];
 }

@@ -7,6 +7,7 @@ import { formatBtc } from '../wallet/amount.ts';
 import type { DevnetAccount, DevnetFile } from '../wallet/devnet-file.ts';
 import type { AccountBalance } from './balances.ts';
 import type { DevnetStatus, NodeStatus } from './status.ts';
+import { describeWork } from './work-status.ts';
 
 export interface AccountReport extends DevnetAccount, AccountBalance {}
 
@@ -57,15 +58,17 @@ export function describeReady(report: ReadyReport): string {
 }
 
 export function describeStatus(status: DevnetStatus): string {
-  const { name, network, seed, topology, mining, partition } = status;
+  const { name, network, seed, topology, mining, clock, partition } = status;
   const sides = partition.map((side) => side.join(',')).join(' / ');
   return [
     `Devnet "${name}": ${network}, seed ${seed}, topology ${topology}, ${mining}.`,
+    ...(clock === undefined ? [] : [`Time: ${clock}`]),
     ...(sides === '' ? [] : [`Partitioned: ${sides}`]),
     formatTable(
       ['NODE', 'STATE', 'RPC', 'PEERS AT', 'HEIGHT', 'TIP', 'MEMPOOL', 'LINKED WITH'],
       status.nodes.map(describeNode),
     ),
+    ...(status.work === undefined ? [] : [describeWork(status.work)]),
   ].join('\n');
 }
 

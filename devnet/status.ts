@@ -3,6 +3,8 @@
  * programs (`--json`). Types only; the supervisor asks the nodes.
  */
 
+import type { WorkStatus } from './work-status.ts';
+
 export interface NodeStatus {
   readonly name: string;
   /** `unresponsive`: the process lives and does not answer. */
@@ -28,7 +30,11 @@ export interface DevnetStatus {
   readonly topology: string;
   /** In words: `a block every 5s`. */
   readonly mining: string;
+  /** In words: `the clock is 3h ahead and runs: …`. Absent while the nodes show the real time. */
+  readonly clock?: string;
   /** Empty unless the network is partitioned. */
   readonly partition: readonly (readonly string[])[];
   readonly nodes: readonly NodeStatus[];
+  /** Where blocks cost work, and a node could be asked. */
+  readonly work?: WorkStatus;
 }

@@ -5,34 +5,45 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Block } from '../consensus/block.ts';
-import { type ChainParams, regtest } from '../consensus/params.ts';
-import { CliError, Exit } from '../node/commands/cli.ts';
+import type { ChainParams } from '../consensus/params.ts';
+import { CliError, Exit, readChainFile } from '../node/commands/cli.ts';
 import {
   DEFAULT_DEVNET,
   DEVNET_SCHEMA,
   type DevnetAccount,
   type DevnetFile,
   devnetWalletPath,
+  runningDevnets,
   writeDevnetFile,
 } from '../wallet/devnet-file.ts';
 import { writeDevnetWallet } from '../wallet/keystore.ts';
-import { type AccountKeys, deriveAccounts } from './accounts.ts';
+import { type AccountKeys, deriveAccounts, FAUCET } from './accounts.ts';
 import { readBalances } from './balances.ts';
 import { BlockProduction, describeMining } from './block-production.ts';
 import { carryOut } from './calls.ts';
+import { chosenNetwork, costsWork } from './chain-choice.ts';
 import { ControlServer } from './control.ts';
+import { DevnetClock } from './devnet-clock.ts';
 import { type DevnetEvent, EventFilter } from './events.ts';
 import { DevnetFolder, type Shape } from './folder.ts';
-import { nodeSpecs, submitChain, waitUntilReady } from './launch.ts';
-import { Member } from './member.ts';
+import { type FirstChain, nodeSpecs, submitChain, waitUntilReady } from './launch.ts';
+import type { LinkOrder, SlowLink } from './links.ts';
+import { Member, type MemberWatcher } from './member.ts';
+import { Miners } from './miners.ts';
 import { interrupted, Network } from './network.ts';
+import { Operations } from './operations.ts';
 import type { DevnetOptions } from './options.ts';
 import type { Sides } from './partition.ts';
-import { premine } from './premine.ts';
-import type { LogLine } from './processes.ts';
+import { premine, premineHeight } from './premine.ts';
+import type { LogLine, NodeSpec } from './processes.ts';
 import { type ReadyReport, readyReport } from './report.ts';
+import { giveOutRewardKeys, type RewardKey, rewardKeys } from './rewards.ts';
+import { restoreStopped, SnapshotOperations, savedSpecs } from './snapshot-operations.ts';
+import { openSnapshot, type SavedState } from './snapshots.ts';
 import type { DevnetStatus, NodeStatus } from './status.ts';
 import { describeTopology } from './topology.ts';
+import type { WorkPremine } from './work-premine.ts';
+import { WorkWatch } from './work-watch.ts';
 
 /** Times that everything is started anew because another program took a port between the look and the use. */
 const MAX_PORT_ATTEMPTS = 3;
@@ -58,13 +69,23 @@ export class Devnet {
   readonly options: DevnetOptions;
   /** Resolves when every node has ended and the control endpoint is closed, whoever asked for it. */
   readonly finished: Promise<void>;
-  readonly #params: ChainParams = regtest;
+  /** What can be done to it once it is ready. */
+  readonly operations: Operations;
+  /** Saving it, and loading what was saved. */
+  readonly snapshots: SnapshotOperations;
+  readonly #params: ChainParams;
   readonly #folder: DevnetFolder;
   readonly #hooks: DevnetHooks;
   readonly #filter = new EventFilter();
   readonly #production: BlockProduction;
+  readonly #clock: DevnetClock;
   #network = new Network([]);
   #keys: Keys | undefined;
+  /** Where blocks cost work: who mines, what the nodes' blocks are known by, and the first blocks while they are made. */
+  readonly #miners: Miners | undefined;
+  #rewards: readonly RewardKey[] = [];
+  readonly #watch: WorkWatch | undefined;
+  #premine: WorkPremine | undefined;
   #control: ControlServer | undefined;
   #owned = false;
   /** True where the chain of an earlier run goes on. */
@@ -75,20 +96,63 @@ export class Devnet {
 
   constructor(options: DevnetOptions, hooks: DevnetHooks) {
     this.options = options;
+    this.#params = chosenNetwork(options.chain);
     this.#folder = new DevnetFolder(options.datadir, options.name);
     this.#hooks = hooks;
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    this.#production = new BlockProduction(options.mining, {
-      sides: () => this.#network.answeringSides,
-      mine: (node) => this.#mine(node),
+    const miners = options.mining.kind === 'work' ? options.mining.miners : [];
+    if (costsWork(this.#params)) {
+      this.#miners = new Miners({
+        miners,
+        network: () => this.#network,
+        address: (node) =>
+          this.#rewards.find((reward) => reward.node === node)?.address ?? this.#derived().faucet.address,
+      });
+      this.#watch = new WorkWatch(this.#params, premineHeight(options.accounts), miners, () => this.#rewards);
+    }
+    this.#production = new BlockProduction(
+      options.mining,
+      { sides: () => this.#network.answeringSides, mine: (node) => this.#mine(node) },
+      this.#miners,
+    );
+    this.#clock = new DevnetClock(
+      () => this.#network,
+      (setting) => this.#folder.writeClock(setting),
+    );
+    this.operations = new Operations({
+      options,
+      params: this.#params,
+      production: this.#production,
+      clock: this.#clock,
+      network: () => this.#network,
+      accounts: () => this.#walletAccounts(),
+      places: (name) => ({
+        datadir: this.#folder.nodeDatadir(name),
+        logFile: this.#folder.nodeLog(name),
+        chainFile: this.#chainFile,
+      }),
+      watcher: () => this.#watcher(),
+      onChange: () => this.#writeAgain(),
+    });
+    this.snapshots = new SnapshotOperations({
+      options,
+      params: this.#params,
+      folder: this.#folder,
+      production: this.#production,
+      clock: this.#clock,
+      network: () => this.#network,
+      replaceNetwork: (specs) => this.#setNetwork(specs),
+      onChange: () => {
+        if (this.phase === 'ready') this.#writeAgain();
+      },
     });
   }
 
-  get phase(): 'starting' | 'ready' | 'stopping' {
+  get phase(): 'starting' | 'ready' | 'saving' | 'loading' | 'stopping' {
     if (this.#stopping !== undefined) return 'stopping';
-    return this.#ready ? 'ready' : 'starting';
+    return this.#ready ? (this.snapshots.busy ?? 'ready') : 'starting';
   }
 
   /** Resolves when the devnet is ready; otherwise everything is stopped again and the error says why. */
@@ -116,6 +180,8 @@ export class Devnet {
 
   async status(): Promise<DevnetStatus> {
     const { name, seed, topology, mining } = this.options;
+    const nodes = await this.#network.statuses();
+    const work = await this.#watch?.look(this.#network, nodes);
     return {
       name,
       network: this.#params.name,
@@ -123,8 +189,10 @@ export class Devnet {
       pid: process.pid,
       topology: describeTopology(topology),
       mining: describeMining(mining),
+      ...(this.#clock.setting.kind === 'real' ? {} : { clock: this.#clock.text }),
       partition: this.#network.sides,
-      nodes: await this.#network.statuses(),
+      nodes,
+      ...(work === undefined ? {} : { work }),
     };
   }
 
@@ -146,12 +214,25 @@ export class Devnet {
     return this.status();
   }
 
+  /** The links that are slow. */
+  get links(): readonly SlowLink[] {
+    return this.#network.slowLinks;
+  }
+
+  /** Makes the link between two nodes slow, or with null fast again. */
+  async link(a: string, b: string, order: LinkOrder): Promise<{ links: readonly SlowLink[]; linked: boolean }> {
+    await this.#network.link(a, b, order);
+    const { peers = [] } = await this.#network.member(a).status();
+    return { links: this.links, linked: peers.includes(b) };
+  }
+
   // ---- start and stop
 
   async #claim(): Promise<void> {
     this.#folder.make();
     const owner = await this.#folder.owner();
     if (owner !== undefined) throw this.#alreadyRuns(owner.pid);
+    this.#checkName();
     if (await this.#folder.releaseStale()) this.#note(`devnet "${this.options.name}" had been killed; cleaned up`);
     const token = randomBytes(32).toString('hex');
     this.#control = await ControlServer.listen(token, (method, params) => carryOut(this, method, params));
@@ -160,16 +241,38 @@ export class Devnet {
     this.#hooks.onClaimed();
   }
 
+  /** Commands know a network by its name: two of one name below one data directory would be mixed up. */
+  #checkName(): void {
+    const { options } = this;
+    const mine = options.chain?.file;
+    if (mine === undefined) return;
+    const others = runningDevnets(options.datadir).filter(
+      ({ name, network }) => name !== options.name && network === this.#params.name,
+    );
+    const other = others.find(({ chain }) => chain !== undefined && !isSameGenesis(readChainFile(chain), this.#params));
+    if (other === undefined) return;
+    throw new CliError(
+      Exit.failed,
+      'network-name-taken',
+      `devnet "${other.name}" runs another network of the name "${this.#params.name}"`,
+      'stop it, give the new chain file another "name", or keep them apart with --datadir',
+    );
+  }
+
   async #bringUp(): Promise<ReadyReport> {
     const shape = this.#shape();
+    if (this.options.load !== undefined) await this.#restore(this.options.load);
     this.#note(`starting ${shape.nodes} node${shape.nodes === 1 ? '' : 's'}`);
     this.#continued = this.#prepareFolder(shape);
-    const blocks = await this.#startNodes();
+    this.#clock.load(this.#folder.readClock());
+    this.#folder.writeChain(this.options.chain?.file);
+    const first = await this.#startNodes();
     if (this.#continued) this.#note(`devnet "${this.options.name}" goes on where it was stopped`);
-    await waitUntilReady(this.#network, this.options, blocks, this.#continued);
-    if (!this.#continued) this.#writeWallets();
+    await waitUntilReady(this.#network, this.options, first, this.#loaded());
+    if (!this.#continued) await this.#writeWallets();
     // Last, because it says that all of the chain and its wallets are there.
     this.#folder.writeShape(shape);
+    this.#folder.forgetLoaded();
     const report = await this.#report();
     this.#ready = true;
     this.#writeFile();
@@ -182,7 +285,7 @@ export class Devnet {
     const stored = this.#folder.readShape();
     if (stored !== undefined && isSameShape(stored, shape)) return true;
     if (stored !== undefined) {
-      const was = `seed ${stored.seed}, ${stored.nodes} nodes, ${stored.accounts} accounts`;
+      const was = `${stored.network}, seed ${stored.seed}, ${stored.nodes} nodes, ${stored.accounts} accounts`;
       this.#note(`the stopped devnet "${this.options.name}" was another one (${was}): it is replaced`);
     }
     this.#folder.clear();
@@ -193,7 +296,7 @@ export class Devnet {
    * Starts all nodes and gives the first one its blocks. It is started ahead of the others and loads while keys and
    * blocks are derived here; so it mostly has the whole chain when they come, and they get it in one piece.
    */
-  async #startNodes(): Promise<readonly Block[]> {
+  async #startNodes(): Promise<FirstChain> {
     for (let attempt = 1; ; attempt++) {
       const network = await this.#makeNetwork();
       const [first, ...others] = network.members as readonly [Member, ...Member[]];
@@ -202,9 +305,9 @@ export class Devnet {
         // Nobody awaits it while the chain is prepared.
         firstAnswers.catch(() => undefined);
         const blocks = await this.#prepareChain();
-        const haveChain = firstAnswers.then(() => (this.#continued ? undefined : submitChain(first, blocks)));
+        const haveChain = firstAnswers.then(() => submitChain(first, blocks));
         await Promise.all([haveChain, ...others.map((member) => network.start(member))]);
-        return blocks;
+        return { height: premineHeight(this.options.accounts), tip: blocks.at(-1)?.header.hash };
       } catch (error) {
         await network.stop();
         const isTaken = error instanceof CliError && error.code === 'port-taken';
@@ -214,32 +317,84 @@ export class Devnet {
   }
 
   async #makeNetwork(): Promise<Network> {
-    const specs = await nodeSpecs(this.options, this.#params, this.#folder, this.#hooks.onNote);
+    const loaded = this.#loaded();
+    const count = loaded?.nodes.length ?? this.options.nodes;
+    const specs = await nodeSpecs({ ...this.options, nodes: count }, this.#params, this.#folder, this.#hooks.onNote);
+    if (loaded === undefined) return this.#setNetwork(specs);
+    const ports = new Map(loaded.nodes.map(({ name }, index) => [name, specs[index]!.ports]));
+    const network = this.#setNetwork(savedSpecs(loaded.nodes, ports, this.#params, this.#folder));
+    network.restore(loaded.sides, loaded.links);
+    return network;
+  }
+
+  /** What a snapshot that was put here since the last start says of the nodes. */
+  #loaded(): SavedState | undefined {
+    return this.#continued ? this.#folder.readLoaded() : undefined;
+  }
+
+  #setNetwork(specs: readonly NodeSpec[]): Network {
     if (this.phase === 'stopping') throw interrupted();
-    const watcher = {
-      onLog: (member: Member, line: LogLine) => this.#onLog(member, line),
-      onStart: (member: Member) => this.#onChange({ event: 'start', node: member.name }),
-      onExit: (member: Member, how: string) => this.#onChange({ event: 'exit', node: member.name, how }),
-    };
-    this.#network = new Network(specs.map((spec) => new Member(spec, watcher)));
+    const watcher = this.#watcher();
+    const members = specs.map((spec) => new Member(this.#withWork(spec), watcher));
+    const mockTime = () => (this.#clock.setting.kind === 'real' ? undefined : this.#clock.now());
+    this.#network = new Network(members, mockTime);
     return this.#network;
   }
 
-  async #prepareChain(): Promise<Block[]> {
-    const { accounts, seed } = this.options;
-    this.#keys = await deriveAccounts(accounts, seed, this.#params);
-    const scripts = this.#keys.accounts.map(({ script }) => script);
-    return premine(scripts, this.#keys.faucet.script, this.#params);
+  /** What a node must know of a network whose blocks cost work. */
+  #withWork(spec: NodeSpec): NodeSpec {
+    const { mining } = this.options;
+    const miner = mining.kind === 'work' ? mining.miners.find(({ node }) => node === spec.name) : undefined;
+    return { ...spec, chainFile: this.#chainFile, miningShare: miner?.share };
   }
 
-  #writeWallets(): void {
+  /** The file of the network, where it is no built-in one. */
+  get #chainFile(): string | undefined {
+    return this.options.chain?.file === undefined ? undefined : this.#folder.chainFile;
+  }
+
+  /** Puts a snapshot here before anything is started. */
+  async #restore(name: string): Promise<void> {
+    const snapshot = openSnapshot(this.options.datadir, name);
+    await restoreStopped(snapshot, this.#folder, () => this.phase === 'stopping');
+    this.#note(`snapshot "${name}" of ${snapshot.manifest.savedAt} is in place`);
+  }
+
+  #watcher(): MemberWatcher {
+    return {
+      onLog: (member, line) => this.#onLog(member, line),
+      onStart: (member) => {
+        this.#onChange({ event: 'start', node: member.name });
+        void this.#miners?.onStart(member);
+      },
+      onExit: (member, how) => this.#onChange({ event: 'exit', node: member.name, how }),
+    };
+  }
+
+  /** Derives the keys, and makes the first blocks unless an earlier chain goes on. */
+  async #prepareChain(): Promise<readonly Block[]> {
+    const { accounts, seed, nodes } = this.options;
+    this.#keys = await deriveAccounts(accounts, seed, this.#params);
+    if (this.#miners !== undefined) this.#rewards = rewardKeys(this.#keys.faucet.publicKey, nodes, this.#params);
+    if (this.#continued) return [];
+    const scripts = this.#keys.accounts.map(({ script }) => script);
+    const { script: faucet } = this.#keys.faucet;
+    if (this.#miners === undefined) return premine(scripts, faucet, this.#params);
+    const { WorkPremine } = await import('./work-premine.ts');
+    if (this.phase === 'stopping') throw interrupted();
+    this.#premine ??= new WorkPremine(scripts, faucet, this.#params, (text) => this.#note(text));
+    return this.#premine.blocks;
+  }
+
+  async #writeWallets(): Promise<void> {
     for (const { name, publicKey, mnemonic } of this.#allKeys()) {
       writeDevnetWallet(this.#walletPath(name), this.#params.name, publicKey, mnemonic);
     }
+    if (this.#rewards.length > 0) await giveOutRewardKeys(this.#walletPath(FAUCET), this.#rewards);
   }
 
   async #report(): Promise<ReadyReport> {
-    const accounts = this.#allKeys().map((account) => ({ ...account, wallet: this.#walletPath(account.name) }));
+    const accounts = this.#walletAccounts();
     const first = this.#network.members[0] as Member;
     const [status, balances] = await Promise.all([this.status(), readBalances(accounts, first.rpc)]);
     const facts = { file: this.#folder.devnetFile, continued: this.#continued };
@@ -249,7 +404,9 @@ export class Devnet {
   async #shutDown(): Promise<number> {
     const stopped = this.#network.running.length;
     this.#production.stop();
+    this.#clock.stop();
     try {
+      await this.#premine?.stop();
       await this.#network.stop();
       if (this.#owned) {
         this.#folder.release();
@@ -275,7 +432,7 @@ export class Devnet {
   #onChange(event: DevnetEvent): void {
     if (this.phase !== 'ready') return;
     this.#hooks.onEvent(event);
-    this.#writeFile();
+    this.#writeAgain();
   }
 
   async #mine(name: string): Promise<void> {
@@ -295,6 +452,16 @@ export class Devnet {
     this.#hooks.onNote(text);
   }
 
+  /** The network goes on where the disk is full: the file is right again after the next change that can be written. */
+  #writeAgain(): void {
+    try {
+      this.#writeFile();
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      this.#note(`${error.message}: it is out of date until it can be written`);
+    }
+  }
+
   #writeFile(): void {
     writeDevnetFile(this.#folder.devnetFile, this.#describe());
   }
@@ -311,6 +478,7 @@ export class Devnet {
       pid: process.pid,
       control: this.#control.address,
       nodes: this.#network.members.map((member) => member.describe()),
+      ...(this.#chainFile === undefined ? {} : { chain: this.#chainFile }),
       accounts: accounts.map((account) => this.#describeAccount(account)),
       faucet: this.#describeAccount(faucet),
     };
@@ -330,13 +498,19 @@ export class Devnet {
     return [...accounts, faucet];
   }
 
+  #walletAccounts(): (AccountKeys & { readonly wallet: string })[] {
+    return this.#allKeys().map((account) => ({ ...account, wallet: this.#walletPath(account.name) }));
+  }
+
   #walletPath(account: string): string {
     return devnetWalletPath(this.options.datadir, this.options.name, account);
   }
 
   #shape(): Shape {
     const { seed, nodes, accounts } = this.options;
-    return { schema: 1, network: this.#params.name, seed, nodes, accounts };
+    const { name: network, genesis } = this.#params;
+    const chain = this.options.chain === undefined ? {} : { genesis: genesis.header.hash };
+    return { schema: 1, network, seed, nodes, accounts, ...chain };
   }
 
   // ---- errors
@@ -365,6 +539,11 @@ export class Devnet {
   }
 }
 
+function isSameGenesis(a: ChainParams, b: ChainParams): boolean {
+  return a.genesis.header.hash === b.genesis.header.hash;
+}
+
 function isSameShape(a: Shape, b: Shape): boolean {
-  return a.network === b.network && a.seed === b.seed && a.nodes === b.nodes && a.accounts === b.accounts;
+  const isSameChain = a.network === b.network && a.genesis === b.genesis;
+  return isSameChain && a.seed === b.seed && a.nodes === b.nodes && a.accounts === b.accounts;
 }

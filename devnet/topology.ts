@@ -4,6 +4,7 @@
 import { below } from '../node/ports.ts';
 import { SeededRandom } from '../node/random.ts';
 import type { Topology } from './options.ts';
+import { neighbourCounts } from './topology-file.ts';
 
 /** For every node the nodes that it is told to dial, by index. The later node dials the earlier one. */
 export type DialPlan = readonly (readonly number[])[];
@@ -29,19 +30,20 @@ export function dialPlan(topology: Topology, nodes: number, seed: number): DialP
       return all.map((index) => all.slice(0, index));
     case 'random':
       return randomPlan(nodes, topology.degree, seed);
+    case 'file':
+      return topology.dials;
   }
 }
 
 /** How many different peers each node must have before the devnet is ready. */
 export function expectedPeers(topology: Topology, plan: DialPlan): readonly number[] {
   if (topology.kind === 'pex') return plan.map(() => Math.min(plan.length - 1, PEX_READY_PEERS));
-  const counts = plan.map((dials) => dials.length);
-  for (const dials of plan) for (const target of dials) counts[target]! += 1;
-  return counts;
+  return neighbourCounts(plan);
 }
 
 /** As it was asked for on the command line. */
 export function describeTopology(topology: Topology): string {
+  if (topology.kind === 'file') return `file:${topology.name}`;
   return topology.kind === 'random' ? `random:${topology.degree}` : topology.kind;
 }
 

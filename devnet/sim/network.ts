@@ -28,6 +28,7 @@ import { grind } from '../../node/mining/grind.ts';
 import { createNode, type NodeOptions } from '../../node/node.ts';
 import type { Core, Random } from '../../node/ports.ts';
 import { SeededRandom } from '../../node/random.ts';
+import { SlowLine } from '../../node/slow-line.ts';
 import { verifyChecks } from '../../node/verify/verify-checks.ts';
 
 export interface NetworkOptions {
@@ -48,6 +49,8 @@ interface LinkEnd {
   /** No piece may overtake an earlier one. */
   arrival: Millis;
   paused: boolean;
+  /** Set where the core asked for a slower line than the network's. */
+  line: SlowLine | undefined;
   readonly held: Bytes[];
   open: boolean;
 }
@@ -87,7 +90,9 @@ export class SimNode {
   }
 }
 
-export type SimNodeOptions = Partial<Pick<NodeOptions, 'connect' | 'pex' | 'limits' | 'mineTo'>> & {
+export type SimNodeOptions = Partial<
+  Pick<NodeOptions, 'connect' | 'pex' | 'limits' | 'mineTo' | 'traceItems' | 'offline' | 'mockTime'>
+> & {
   /** Names of nodes to dial, besides `connect`. */
   readonly peers?: readonly string[];
 };
@@ -154,6 +159,7 @@ export class Network {
       connect,
       pex: node.options.pex ?? true,
       userAgentComments: [`devnet:${node.name}`],
+      ...pickStart(node.options),
       ...(node.options.mineTo === undefined ? {} : { mineTo: node.options.mineTo }),
       now: this.now,
     });
@@ -240,7 +246,16 @@ export class Network {
     const peer = node.nextPeer++ as PeerId;
     const received: Bytes[] = [];
     let closed: string | undefined;
-    const end: LinkEnd = { node, peer, other: { end: undefined }, arrival: 0, paused: false, held: [], open: true };
+    const end: LinkEnd = {
+      node,
+      peer,
+      other: { end: undefined },
+      arrival: 0,
+      paused: false,
+      line: undefined,
+      held: [],
+      open: true,
+    };
     node.links.set(peer, end);
     this.#strangers.set(end, {
       received,
@@ -323,6 +338,12 @@ export class Network {
         if (!link.paused) for (const bytes of link.held.splice(0)) this.#after(0, () => this.#arrive(link, bytes));
         return;
       }
+      case 'shape': {
+        const link = node.links.get(action.peer);
+        const chance = () => this.#random.u32() / 2 ** 32;
+        if (link !== undefined) link.line = action.shape === undefined ? undefined : new SlowLine(action.shape, chance);
+        return;
+      }
       case 'verify':
         return answer(1 + action.checks.length / 128 / 20, () => ({
           type: 'verified',
@@ -330,7 +351,11 @@ export class Network {
           failed: verifyChecks(action.checks),
         }));
       case 'mine':
-        return answer(1, () => ({ type: 'mined', job: action.job, ...grind(action.header, action.bits, 0, 2 ** 32) }));
+        return answer(1, () => ({
+          type: 'mined',
+          job: action.job,
+          ...grind(action.header, action.bits, 0, action.tries),
+        }));
       case 'scan': {
         const scan = node.scans.get(action.scan) ?? { after: action.gte, store: node.store.snapshot() };
         node.scans.set(action.scan, scan);
@@ -395,7 +420,16 @@ export class Network {
 
   #end(node: SimNode): LinkEnd {
     const peer = node.nextPeer++ as PeerId;
-    const end: LinkEnd = { node, peer, other: { end: undefined }, arrival: 0, paused: false, held: [], open: true };
+    const end: LinkEnd = {
+      node,
+      peer,
+      other: { end: undefined },
+      arrival: 0,
+      paused: false,
+      line: undefined,
+      held: [],
+      open: true,
+    };
     node.links.set(peer, end);
     return end;
   }
@@ -404,7 +438,8 @@ export class Network {
     if (link === undefined || !link.open) return;
     const stranger = this.#strangers.get(link);
     const other = link.other.end;
-    const arrival = Math.max(this.#mono + this.#latency(), link.arrival);
+    const leaves = link.line?.arrival(bytes.length, this.#mono) ?? this.#mono;
+    const arrival = Math.max(leaves + this.#latency(), link.arrival);
     link.arrival = arrival;
     this.#after(arrival - this.#mono, () => {
       if (!link.open) return;
@@ -435,6 +470,15 @@ export class Network {
       });
     }
   }
+}
+
+/** What a node is started with as it stands in its options. */
+function pickStart({ traceItems, offline, mockTime }: SimNodeOptions): Partial<NodeOptions> {
+  return {
+    traceItems: traceItems === true,
+    offline: offline === true,
+    ...(mockTime === undefined ? {} : { mockTime }),
+  };
 }
 
 /** A binary heap of what is to happen, by time and then by the order of asking. */

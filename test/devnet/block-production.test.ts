@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { describeMining, minerOfTurn } from '../../devnet/block-production.ts';
+import { BlockProduction, describeMining, minerOfTurn } from '../../devnet/block-production.ts';
 import { describeEvent, EventFilter } from '../../devnet/events.ts';
 
 describe('turns of mining', () => {
@@ -19,6 +19,27 @@ describe('turns of mining', () => {
     expect(turns([[]], 1)).toEqual([undefined]);
     expect(turns([], 1)).toEqual([undefined]);
   });
+});
+
+test('miners of networks with work rest while something is done that they would disturb, and go on also if it fails', async () => {
+  const told: string[] = [];
+  const miners = {
+    begin: async () => void told.push('begin'),
+    pause: async () => void told.push('pause'),
+    end: () => void told.push('end'),
+  };
+  const mines = { sides: () => [['n0']], mine: async () => void told.push('mine') };
+  const production = new BlockProduction({ kind: 'work', miners: [{ node: 'n0', share: 0.5 }] }, mines, miners);
+  production.start();
+  const failed = production.pausedFor(async () => {
+    told.push('reorg');
+    throw new Error('lost');
+  });
+  await expect(failed).rejects.toThrow('lost');
+  expect(told).toEqual(['begin', 'pause', 'reorg', 'begin']);
+  production.stop();
+  await production.pausedFor(async () => void told.push('last'));
+  expect(told.slice(4)).toEqual(['end', 'last']);
 });
 
 test('a mining plan is said in words', () => {

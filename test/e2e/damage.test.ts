@@ -28,7 +28,8 @@ function flip(path: string, at: number): void {
 }
 
 async function refusal(datadir: string): Promise<{ code: string; message: string; hint: string }> {
-  const { code, stdout, stderr } = await run('node', '--json', '--datadir', datadir, '--rpc', ':0', '--no-pex');
+  const freePorts = ['--rpc', ':0', '--listen', 'ws://127.0.0.1:0'];
+  const { code, stdout, stderr } = await run('node', '--json', '--datadir', datadir, ...freePorts, '--no-pex');
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).not.toMatch(/^\s+at /m);
   return JSON.parse(stderr.trim().split('\n').at(-1) ?? '').error;
