@@ -30,12 +30,16 @@ export async function startNode(datadir: string, ...args: readonly string[]): Pr
   return { child, client: clientOf(rpc, cookie) };
 }
 
-/** The bitcoind at that path on regtest, without any network but what `args` name, once it answers. */
+/**
+ * The bitcoind at that path on regtest, without any network but what `args` name, once it answers. Without the checks of its
+ * own state that it makes on regtest only, after every block and transaction: users of a real network do not pay for them.
+ */
 export async function startBitcoind(path: string, datadir: string, ...args: readonly string[]): Promise<RunningNode> {
   const rpcPort = await freePort();
   const quiet = ['-regtest', '-server', '-listen=0', '-dnsseed=0', '-fixedseeds=0', '-discover=0', '-listenonion=0'];
+  const unchecked = ['-checkblockindex=0', '-checkmempool=0'];
   const rpc = [`-rpcport=${rpcPort}`, '-rpcbind=127.0.0.1', '-rpcallowip=127.0.0.1'];
-  const given = [`-datadir=${datadir}`, '-printtoconsole=0', '-v2transport=0', ...quiet, ...rpc, ...args];
+  const given = [`-datadir=${datadir}`, '-printtoconsole=0', '-v2transport=0', ...quiet, ...unchecked, ...rpc, ...args];
   const child = spawn(path, given, { stdio: 'ignore' });
   const cookie = join(datadir, 'regtest', '.cookie');
   while (!existsSync(cookie)) {

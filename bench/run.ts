@@ -12,12 +12,17 @@ interface Bench {
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'connect-block': () => import('./connect-block.ts'),
   devnet: () => import('./devnet.ts'),
+  difficulty: () => import('./difficulty.ts'),
   'initial-sync': () => import('./initial-sync.ts'),
   kill: () => import('./kill.ts'),
+  'mempool-accept': () => import('./mempool-accept.ts'),
+  'mempool-size': () => import('./mempool-size.ts'),
+  mine: () => import('./mine.ts'),
   node: () => import('./node.ts'),
   reorg: () => import('./reorg.ts'),
   start: () => import('./start.ts'),
   verify: () => import('./verify.ts'),
+  'wallet-balance': () => import('./wallet-balance.ts'),
 };
 
 const [name, ...args] = process.argv.slice(2);
