@@ -32,8 +32,8 @@ afterEach(() => {
   running.clear();
 });
 
-/** `shell` is run before the program, in the same process: for limits. */
-function start(args: readonly string[], shell?: string): { child: ChildProcess; ended: Promise<Ended> } {
+/** A command, and what it will have left behind. `shell` is run before the program, in the same process: for limits. */
+export function start(args: readonly string[], shell?: string): { child: ChildProcess; ended: Promise<Ended> } {
   const command = [process.execPath, program, ...args];
   const [file, ...rest] = shell === undefined ? command : ['bash', '-c', `${shell}; exec "$0" "$@"`, ...command];
   const child = spawn(file as string, rest, { stdio: 'pipe' });
