@@ -10,7 +10,7 @@ import { sleep } from './figures.ts';
 
 const PROGRAM = join(import.meta.dirname, '../node/commands/grapevine.js');
 /** A bitcoind to compare with; without it there is no comparison. */
-export const bitcoind: string | undefined = process.env['GRAPEVINE_BITCOIND'];
+export const bitcoind: string | undefined = process.env['GRAPEVINE_BITCOIND'] || undefined;
 
 export interface RunningNode {
   readonly child: ChildProcess;

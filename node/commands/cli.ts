@@ -2,8 +2,19 @@
  * What every command shares: exit codes, errors with a hint, output that is text for people or JSON for programs.
  * Results go to stdout and nothing else does; progress, prompts and errors go to stderr. DESIGN.md section 7.
  */
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { decodeChainFile } from '../../consensus/chain-file.ts';
+import {
+  type ChainParams,
+  defineNetwork,
+  type NetworkName,
+  networkByName,
+  networkNames,
+} from '../../consensus/params.ts';
+
+export const DEFAULT_NETWORK: NetworkName = 'regtest';
 
 /** The exit codes that other people's scripts rely on. */
 export const Exit = {
@@ -53,6 +64,10 @@ export interface GlobalOptions {
   readonly datadir: string;
   /** `--node`: a devnet node's name, HOST:PORT or URL. */
   readonly node: string | undefined;
+  /** `--network`, or the network of `--chain`, which is then known to this process; else regtest. */
+  readonly network: NetworkName;
+  /** `--chain`. */
+  readonly chainFile: string | undefined;
 }
 
 /** The options as commander parsed them, with defaults from the environment. */
@@ -63,9 +78,41 @@ export function globalOptions(parsed: Record<string, unknown>): GlobalOptions {
     quiet: parsed['quiet'] === true,
     verbose: parsed['verbose'] === true,
     yes: parsed['yes'] === true,
-    datadir: text('datadir') ?? process.env['GRAPEVINE_DATADIR'] ?? join(homedir(), '.grapevine'),
+    // An empty variable is none: state must not land in whatever folder the command runs in.
+    datadir: text('datadir') ?? (process.env['GRAPEVINE_DATADIR'] || join(homedir(), '.grapevine')),
     node: text('node'),
+    network: readNetwork(text('network'), text('chain')),
+    chainFile: text('chain'),
   };
+}
+
+/** The network that is meant, by its name. Throws a usage error where there is no such one, or the file is wrong. */
+function readNetwork(name: string | undefined, chainFile: string | undefined): NetworkName {
+  if (chainFile !== undefined) {
+    if (name !== undefined) throw usageError('--network and --chain exclude each other', 'a chain file says its name');
+    const params = readChainFile(chainFile);
+    defineNetwork(params);
+    return params.name;
+  }
+  if (name === undefined) return DEFAULT_NETWORK;
+  if (networkByName(name) !== undefined) return name;
+  const hint = `known networks: ${networkNames.join(', ')}; others are files: --chain FILE`;
+  throw usageError(`there is no network "${name}"`, hint);
+}
+
+/** The network of a chain file. Throws a usage error that names all that is wrong with it. */
+export function readChainFile(file: string): ChainParams {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw usageError(`the chain file ${file} cannot be read: ${code}`, 'grapevine chain new FILE writes one');
+  }
+  const chain = decodeChainFile(text);
+  if (chain.ok) return chain.value;
+  const hint = chain.error.length === 1 ? 'see grapevine chain new --help' : `${chain.error.length} problems`;
+  throw usageError(`the chain file ${file}: ${chain.error.join('; ')}`, hint);
 }
 
 /** A result: its JSON (one document, one line) or its text. */

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { networkNames } from '../../consensus/params.ts';
 import { Exit, type ExitCode, reportError, usageError } from './cli.ts';
 
 interface Group {
@@ -31,9 +32,24 @@ const groups: readonly Group[] = [
     load: async () => (await import('./mine.ts')).mineCommand(),
   },
   {
+    name: 'chain',
+    summary: 'private networks with real difficulty',
+    load: async () => (await import('./chain.ts')).chainCommand(),
+  },
+  {
     name: 'node',
     summary: 'run one node, or ask a running one',
     load: async () => (await import('./node.ts')).nodeCommand(),
+  },
+  {
+    name: 'explain',
+    summary: 'what the bytes of a transaction, header, block or message mean',
+    load: async () => (await import('./explain.ts')).explainCommand(),
+  },
+  {
+    name: 'completion',
+    summary: 'a script by which your shell completes all this',
+    load: async () => (await import('./completion.ts')).completionCommand(() => makeProgram(() => true)),
   },
 ];
 
@@ -49,11 +65,12 @@ Exit codes:
   5 confirmation needed   6 timed out   7 insufficient funds`;
 
 /** Options of the program that take a value: the next argument is not the command. */
-const OPTIONS_WITH_VALUE = ['--datadir', '--node'];
+const OPTIONS_WITH_VALUE = ['--datadir', '--node', '--network', '--chain'];
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   try {
-    const program = await makeProgram(args);
+    const wanted = commandNames(args);
+    const program = await makeProgram((name) => wanted.includes(name));
     await program.parseAsync(args, { from: 'user' });
     return exitCodeOf(process.exitCode);
   } catch (error) {
@@ -70,7 +87,8 @@ function exitCodeOf(code: typeof process.exitCode): ExitCode {
   return Object.values(Exit).find((known) => known === code) ?? Exit.done;
 }
 
-async function makeProgram(args: readonly string[]): Promise<Command> {
+/** The tree of commands; of groups that are not wanted only the names. */
+async function makeProgram(isWanted: (group: string) => boolean): Promise<Command> {
   const program = new Command('grapevine')
     .description('A proof-of-work gossip ledger: nodes, a wallet, and a whole network on your machine.')
     .version(version(), '-V, --version', 'print the version')
@@ -80,10 +98,11 @@ async function makeProgram(args: readonly string[]): Promise<Command> {
     .option('--yes', 'answer yes to every question')
     .option('--datadir <dir>', 'where state is kept (default: $GRAPEVINE_DATADIR or ~/.grapevine)')
     .option('--node <node>', 'the node to talk to: a name of the devnet, HOST:PORT or URL')
+    .option('--network <name>', `the network: ${networkNames.join(', ')} (default: regtest)`)
+    .option('--chain <file>', 'the network of a chain file: see "grapevine chain"')
     .addHelpText('after', EXAMPLES);
-  const wanted = commandNames(args);
   for (const group of groups) {
-    const command = wanted.includes(group.name) ? await group.load() : new Command(group.name);
+    const command = isWanted(group.name) ? await group.load() : new Command(group.name);
     program.addCommand(command.summary(group.summary));
   }
   inherit(program);

@@ -13,11 +13,13 @@ const levels: Readonly<Record<Notice['kind'], LogLevel>> = {
   tip: 'info',
   peer: 'info',
   'peer-gone': 'info',
+  'not-connected': 'warn',
   misbehaved: 'warn',
   'block-rejected': 'warn',
   transaction: 'info',
   'transaction-rejected': 'debug',
   'initial-sync-done': 'info',
+  item: 'info',
   'stop-requested': 'info',
   damaged: 'error',
 };
@@ -58,7 +60,8 @@ function logNotice(logger: Logger, notice: Notice): void {
   const { kind, ...rest } = notice;
   const fields: Record<string, LogFields[string]> = {};
   for (const [name, value] of Object.entries(rest)) {
-    fields[name] = typeof value === 'object' ? endpointText(value) : value;
+    if (typeof value !== 'object') fields[name] = value;
+    else fields[name] = 'host' in value ? endpointText(value) : value.join(' ');
   }
   logger.log(levels[kind], kind, fields);
 }

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { decodeAddress } from '../../consensus/address.ts';
 import type { Bytes } from '../../consensus/brand.ts';
-import { type ChainParams, networkByName, networkNames } from '../../consensus/params.ts';
+import { type ChainParams, type NetworkName, networkByName } from '../../consensus/params.ts';
 import type { DialTarget, Endpoint } from '../boundary.ts';
 import { COIN_MEMORY, internetLimits, type Limits, localLimits } from '../limits.ts';
 import { readDialTarget, readEndpoint, readListen } from './addresses.ts';
@@ -18,10 +18,20 @@ export interface NodeSettings {
   readonly connect: readonly DialTarget[];
   readonly pex: boolean;
   readonly userAgentComments: readonly string[];
+  /** Where miners are answered that speak Stratum. */
+  readonly stratum: Endpoint | undefined;
+  /** The part of each core's time that mining may take. */
+  readonly miningShare: number;
   /** Script that blocks are mined to all the time. */
   readonly mineTo: Bytes | undefined;
   /** Make the store again from the block files. */
   readonly reindex: boolean;
+  /** No links until `setnetworkactive true`. */
+  readonly offline: boolean;
+  /** Seconds since 1970 at which the clock stands still. */
+  readonly mockTime: number | undefined;
+  /** Log what happens to each transaction and block. */
+  readonly traceItems: boolean;
   /** End when the process that started this one has closed our standard input. */
   readonly exitWithParent: boolean;
 }
@@ -47,28 +57,36 @@ Examples:
   $ grapevine node rpc getblock HASH 2                        any method of the JSON-RPC interface`;
 
 interface Parsed {
-  readonly network: string;
   readonly rpc?: string;
   readonly listen?: readonly string[];
   readonly connect?: readonly string[];
   readonly pex: boolean;
   readonly mine?: string;
+  readonly mineShare?: string;
+  readonly stratum?: string;
   readonly profile?: keyof typeof profiles;
   readonly userAgentComment?: readonly string[];
   readonly dbcache?: string;
   readonly reindex?: boolean;
+  readonly traceItems?: boolean;
+  readonly offline?: boolean;
+  readonly mockTime?: string;
   readonly exitWithParent?: boolean;
 }
 
 export function nodeCommand(): Command {
   const command = new Command('node')
     .description('Run a full node: it finds peers, checks and relays blocks and transactions, and answers JSON-RPC.')
-    .option('--network <name>', `the network: ${networkNames.join(', ')}`, 'regtest')
     .option('--rpc <host:port>', 'where JSON-RPC is answered; port 0 picks a free one (default: 127.0.0.1:18443)')
     .option('--listen <url>', 'where peers are answered; repeatable (default: ws://127.0.0.1:18444)', collect)
     .option('--connect <url>', 'a peer to stay connected with: ws://, wss:// or tcp://HOST:PORT; repeatable', collect)
     .option('--no-pex', 'neither exchange addresses with peers nor dial what they tell')
     .option('--mine <address>', 'mine all the time, to this address')
+    .option('--mine-share <percent>', 'the part of its cores that the node may mine with, such as 30% (default: 100%)')
+    .option(
+      '--stratum <host:port>',
+      'answer miners that speak Stratum; their names are the addresses that they mine for',
+    )
     .addOption(
       new Option('--profile <name>', 'limits for this machine alone or for the internet (default: by network)').choices(
         Object.keys(profiles),
@@ -77,6 +95,9 @@ export function nodeCommand(): Command {
     .option('--user-agent-comment <text>', 'appears in the user agent; repeatable', collectComment)
     .option('--dbcache <MB>', `memory for coins that are kept at hand (default: ${DEFAULT_CACHE})`)
     .option('--reindex', 'make the store again from the block files, after damage')
+    .option('--offline', 'no links to peers until the call "setnetworkactive true"')
+    .option('--mock-time <seconds>', 'let the clock stand still there, as the call "setmocktime" does; regtest only')
+    .option('--trace-items', 'log who announced, requested and delivered each transaction and block, and its fate')
     .option('--exit-with-parent', 'end when standard input is closed')
     .addHelpText('after', EXAMPLES)
     .helpCommand(true)
@@ -89,30 +110,37 @@ export function nodeCommand(): Command {
           `known are ${known}; "grapevine node" alone runs one`,
         );
       }
-      const settings = readSettings(parsed);
+      const options = globalOptions(self.optsWithGlobals());
+      const settings = readSettings(parsed, options.network);
       const { runNode } = await import('./run-node.ts');
-      await runNode(settings, globalOptions(self.optsWithGlobals()));
+      await runNode(settings, options);
     });
   addQueries(command);
   return command;
 }
 
-function readSettings(parsed: Parsed): NodeSettings {
-  const params = networkByName(parsed.network);
-  if (params === undefined) {
-    throw usageError(`there is no network "${parsed.network}"`, `known networks: ${networkNames.join(', ')}`);
-  }
-  const { listen = [`ws://127.0.0.1:${params.defaultPort}`], connect = [], userAgentComment = [] } = parsed;
+function readSettings(parsed: Parsed, network: NetworkName): NodeSettings {
+  const known = networkByName(network) as ChainParams;
+  const profile = parsed.profile ?? (known.loopbackRoutable ? 'local' : 'internet');
+  // A network of this machine alone has no other addresses.
+  const params = { ...known, loopbackRoutable: profile === 'local' };
+  const { listen = [`ws://127.0.0.1:${params.defaultPort}`], userAgentComment = [] } = parsed;
+  const connect = parsed.connect ?? (parsed.pex ? params.seeds : []);
   return {
     params,
-    limits: withCache(profiles[parsed.profile ?? (params.loopbackRoutable ? 'local' : 'internet')], parsed.dbcache),
+    limits: withCache(profiles[profile], parsed.dbcache),
     rpc: readEndpoint(parsed.rpc ?? `127.0.0.1:${params.defaultRpcPort}`, '--rpc'),
     listen: listen.map(readListen),
     connect: connect.map((text) => readDialTarget(text, params.defaultPort)),
     pex: parsed.pex,
     userAgentComments: userAgentComment,
+    stratum: parsed.stratum === undefined ? undefined : readEndpoint(parsed.stratum, '--stratum'),
+    miningShare: readShare(parsed.mineShare ?? '100%'),
     mineTo: parsed.mine === undefined ? undefined : readAddress(parsed.mine, params),
     reindex: parsed.reindex === true,
+    offline: parsed.offline === true,
+    mockTime: parsed.mockTime === undefined ? undefined : readMockTime(parsed.mockTime, params),
+    traceItems: parsed.traceItems === true,
     exitWithParent: parsed.exitWithParent === true,
   };
 }
@@ -127,10 +155,25 @@ function withCache(limits: Limits, given: string | undefined): Limits {
   return { ...limits, coinCacheEntries: Math.floor((megabytes * MEGABYTE) / COIN_MEMORY) };
 }
 
+/** `30%` as 0.3. */
+function readShare(text: string): number {
+  const percent = /^\d{1,3}(\.\d{1,3})?%$/.test(text) ? Number.parseFloat(text) : Number.NaN;
+  if (percent > 0 && percent <= 100) return percent / 100;
+  throw usageError(`--mine-share: "${text}" is no share`, 'above 0% and at most 100%');
+}
+
 function readAddress(text: string, params: ChainParams): Bytes {
   const script = decodeAddress(text, params);
   if (script.ok) return script.value;
   throw usageError(`--mine: ${script.error.message}`, `an address of ${params.name} begins with ${params.hrp}1p`);
+}
+
+function readMockTime(text: string, params: ChainParams): number {
+  if (params.name !== 'regtest')
+    throw usageError(`--mock-time: ${params.name} goes by the real time`, 'use it with regtest');
+  const seconds = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds > 0 && seconds <= 0xffffffff) return seconds;
+  throw usageError(`--mock-time: "${text}" is no moment`, 'seconds since 1970, as setmocktime takes them');
 }
 
 function collect(value: string, earlier: readonly string[] = []): readonly string[] {
