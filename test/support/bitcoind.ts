@@ -29,13 +29,23 @@ export class Bitcoind {
 
   /** The result, or the error as `{ code, message }`. Throws while it cannot answer. */
   async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
-    const cookie = readFileSync(join(this.#folder, 'regtest', '.cookie'), 'utf8');
-    const headers = { Authorization: `Basic ${Buffer.from(cookie).toString('base64')}` };
-    const body = JSON.stringify({ id: 1, method, params });
-    const response = await fetch(`http://127.0.0.1:${this.#port}`, { method: 'POST', headers, body });
-    const { result, error } = JSON.parse(await response.text()) as { result: unknown; error: unknown };
+    return this.callNamed(method, params);
+  }
+
+  /** The same, with an object of named parameters or a list. */
+  async callNamed(method: string, params: unknown): Promise<unknown> {
+    const { body } = await this.post(JSON.stringify({ id: 1, method, params }));
+    const { result, error } = JSON.parse(body ?? '') as { result: unknown; error: unknown };
     if ((error as { code?: number } | null)?.code === -28) throw new Error('warming up');
     return error ?? result;
+  }
+
+  /** Any body, as it is; null where the answer has none. */
+  async post(body: string): Promise<{ status: number; body: string | null }> {
+    const cookie = readFileSync(join(this.#folder, 'regtest', '.cookie'), 'utf8');
+    const headers = { Authorization: `Basic ${Buffer.from(cookie).toString('base64')}` };
+    const response = await fetch(`http://127.0.0.1:${this.#port}`, { method: 'POST', headers, body });
+    return { status: response.status, body: response.status === 204 ? null : await response.text() };
   }
 
   async stop(): Promise<void> {

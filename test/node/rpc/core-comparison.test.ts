@@ -2,11 +2,6 @@
  * The same chain and the same calls, here and in Bitcoin Core 28: results, error codes and messages must be equal but for
  * what each list below names. Runs only where GRAPEVINE_BITCOIND is the path of a bitcoind of version 28.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bytesToHex, hexToBytes, sha256 } from '#hash';
 import { encodeAddress, p2trScript } from '../../../consensus/address.ts';
@@ -14,6 +9,7 @@ import { type Block, encodeBlock, encodeHeader } from '../../../consensus/block.
 import { concatBytes } from '../../../consensus/codec.ts';
 import { encodeTransaction, type Transaction, withoutWitness } from '../../../consensus/transaction.ts';
 import { methods } from '../../../node/rpc/methods.ts';
+import { Bitcoind } from '../../support/bitcoind.ts';
 import {
   carry,
   changed,
@@ -30,76 +26,6 @@ import { RpcNode } from './rpc-node.ts';
 
 const bitcoind = process.env['GRAPEVINE_BITCOIND'];
 const NOW = 1_800_000_000;
-
-/** A running bitcoind. */
-class Core {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'grapevine-core-'));
-  #process: ChildProcess | undefined;
-  #port = 0;
-
-  async start(path: string): Promise<void> {
-    this.#port = await freePort();
-    const options = [
-      '-regtest',
-      `-datadir=${this.#folder}`,
-      `-rpcport=${this.#port}`,
-      `-mocktime=${NOW}`,
-      '-listen=0',
-      '-connect=0',
-      '-dnsseed=0',
-      '-txindex=1',
-      // With several threads it does not say what is wrong with a signature.
-      '-par=1',
-      '-printtoconsole=0',
-    ];
-    this.#process = spawn(path, options, { stdio: 'ignore' });
-    for (let attempt = 0; attempt < 100; attempt++) {
-      try {
-        await this.call('getblockcount');
-        return;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    }
-    throw new Error('bitcoind does not answer');
-  }
-
-  async call(method: string, ...params: readonly unknown[]): Promise<unknown> {
-    return this.callNamed(method, params);
-  }
-
-  async callNamed(method: string, params: unknown): Promise<unknown> {
-    const { body } = await this.post(JSON.stringify({ id: 1, method, params }));
-    const { result, error } = JSON.parse(body ?? '') as { result: unknown; error: unknown };
-    if ((error as { code?: number } | null)?.code === -28) throw new Error('warming up');
-    return error ?? result;
-  }
-
-  async post(body: string): Promise<{ status: number; body: string | null }> {
-    const cookie = readFileSync(join(this.#folder, 'regtest', '.cookie'), 'utf8');
-    const headers = { Authorization: `Basic ${Buffer.from(cookie).toString('base64')}` };
-    const response = await fetch(`http://127.0.0.1:${this.#port}`, { method: 'POST', headers, body });
-    return { status: response.status, body: response.status === 204 ? null : await response.text() };
-  }
-
-  async stop(): Promise<void> {
-    const process = this.#process;
-    if (process === undefined) return;
-    const ended = new Promise((resolve) => process.once('exit', resolve));
-    process.kill();
-    await ended;
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 const hex = (tx: Transaction) => bytesToHex(encodeTransaction(tx));
 const blockHex = (block: Block) => bytesToHex(encodeBlock(block));
@@ -122,7 +48,7 @@ if (bitcoind === undefined) test.skip('the same calls in Bitcoin Core: needs GRA
 else describe('the same calls in Bitcoin Core', () => compareWith(bitcoind));
 
 function compareWith(path: string): void {
-  const core = new Core();
+  const core = new Bitcoind();
   const node = new RpcNode();
   node.now = { mono: 0, unix: NOW };
   const key = testKey(7);
@@ -150,7 +76,8 @@ function compareWith(path: string): void {
   const conflict = spend([outputOf(first, 1, testKey(0))], [pay(key, 3_999_985_000n)]);
 
   beforeAll(async () => {
-    await core.start(path);
+    // With several threads it does not say what is wrong with a signature.
+    await core.start(path, `-mocktime=${NOW}`, '-txindex=1', '-par=1');
     for (const block of [...chain.blocks.slice(1), stale]) {
       const [theirs, ours] = [
         await core.call('submitblock', blockHex(block)),
