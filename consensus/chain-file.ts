@@ -186,7 +186,7 @@ function readChain(parsed: unknown): Result<ChainParams, readonly string[]> {
 function readFields(parsed: unknown): { readonly problems: readonly string[]; readonly params?: ChainParams } {
   if (!isObject(parsed)) return { problems: ['the file must hold one JSON object'] };
   const reader = new FieldReader(parsed, '');
-  reader.only(FIELDS);
+  reader.exactly(FIELDS);
   const name = reader.text('name', /^[a-z][a-z0-9-]{1,31}$/, '2 to 32 lower-case letters, digits and hyphens');
   if (networkNames.includes(name)) reader.problem('name', `${name} is a built-in network`);
   const spacing = reader.number('spacingSeconds', 1, DAY);
@@ -228,7 +228,7 @@ function readFields(parsed: unknown): { readonly problems: readonly string[]; re
   const assumeValid = parsed['assumeValid'] === null ? undefined : reader.hex('assumeValid', 32);
 
   const first = new FieldReader(isObject(parsed['genesis']) ? parsed['genesis'] : {}, 'genesis.', reader.problems);
-  first.only(GENESIS_FIELDS);
+  first.exactly(GENESIS_FIELDS);
   const text = first.text(
     'text',
     new RegExp(`^[ -~]{1,${MAX_GENESIS_TEXT}}$`),
@@ -289,7 +289,7 @@ class FieldReader {
   }
 
   /** There must be these fields and no others. */
-  only(fields: readonly string[]): void {
+  exactly(fields: readonly string[]): void {
     for (const field of fields) if (!Object.hasOwn(this.#object, field)) this.problem(field, 'is missing');
     for (const field of Object.keys(this.#object)) {
       if (!fields.includes(field)) this.problem(field, `there is no such field; known are ${fields.join(', ')}`);

@@ -6,7 +6,7 @@
  * answered. So steps of one moment are put in an order in which nothing comes before its cause: each node's own order is
  * kept, and what was received follows the sending of it.
  */
-import type { ItemStep } from '../node/boundary.ts';
+import type { ItemStep, Notice } from '../node/boundary.ts';
 
 /** One step at one node. */
 export interface TraceStep {
@@ -56,17 +56,7 @@ export interface Timeline {
 }
 
 /** A line of a node's log that tells of items, as it stands there. */
-export interface ItemLine {
-  readonly time: number;
-  readonly step: ItemStep;
-  readonly item: 'transaction' | 'block';
-  readonly ids: readonly string[];
-  readonly wtxid?: string;
-  readonly with?: string;
-  readonly reason?: string;
-  readonly height?: number;
-  readonly block?: string;
-}
+export type ItemLine = Omit<Extract<Notice, { kind: 'item' }>, 'kind'> & { readonly time: number };
 
 /** Every line of a log that tells of items has this; all others need not be parsed. */
 export const ITEM_MARK = '"message":"item"';

@@ -6,8 +6,7 @@
  * costs little whatever the size of the pool.
  */
 import { type OutPointKey, outPointKey, type Txid, type Wtxid } from '../../consensus/brand.ts';
-import { type Coin, prevoutKey, type Transaction } from '../../consensus/transaction.ts';
-import type { UnixSeconds } from '../boundary.ts';
+import { prevoutKey, type Transaction } from '../../consensus/transaction.ts';
 import type { Entry } from './entry.ts';
 
 interface MutableTotals {
@@ -28,17 +27,10 @@ export interface GraphEntry extends Entry {
 }
 
 /** What an entry is made of. */
-export interface EntryFields {
-  readonly tx: Transaction;
-  readonly fee: bigint;
-  readonly modifiedFee: bigint;
-  readonly vsize: number;
-  readonly weight: number;
-  readonly coins: readonly Coin[];
-  readonly time: UnixSeconds;
-  readonly height: number;
-  readonly sequence: number;
-}
+export type EntryFields = Pick<
+  Entry,
+  'tx' | 'fee' | 'modifiedFee' | 'vsize' | 'weight' | 'coins' | 'time' | 'height' | 'sequence'
+>;
 
 /** The relatives of an entry that has none, as most have: sets of its own would be a third of its memory. */
 const NOBODY: ReadonlySet<GraphEntry> = new Set();

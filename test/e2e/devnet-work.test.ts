@@ -1,15 +1,14 @@
 /** A devnet whose blocks cost work, on a network of its own with an easy difficulty, through the built command. */
-import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { encodeChainFile, makeChain } from '../../consensus/chain-file.ts';
 import type { DevnetStatus, NodeStatus } from '../../devnet/status.ts';
 import type { WorkStatus } from '../../devnet/work-status.ts';
 import { processLives } from '../../wallet/devnet-file.ts';
+import { commandsOf } from '../support/commands.ts';
 
-const program = join(resolve(import.meta.dirname, '../..'), 'dist/node/commands/grapevine.js');
 const COIN = 100_000_000;
 const WAIT_MS = 20_000;
 
@@ -18,19 +17,7 @@ describe('a devnet whose blocks cost work', () => {
   const chainFile = join(datadir, 'easy.json');
   const up = ['devnet', 'up', '-d', '-n', '3', '--miner', 'n0=75,n1=25', '--mine-power', '60%'];
 
-  function grapevine(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    return new Promise((settle) => {
-      execFile(process.execPath, [program, ...args, '--datadir', datadir], (error, stdout, stderr) => {
-        settle({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-      });
-    });
-  }
-
-  async function json<T>(...args: string[]): Promise<T> {
-    const { code, stdout, stderr } = await grapevine(...args, '--json');
-    if (code !== 0) throw new Error(`grapevine ${args.join(' ')}: exit ${code}: ${stderr}`);
-    return JSON.parse(stdout) as T;
-  }
+  const { grapevine, json } = commandsOf(datadir);
 
   async function status(holds: (work: WorkStatus, nodes: readonly NodeStatus[]) => boolean): Promise<WorkStatus> {
     for (const giveUp = Date.now() + WAIT_MS; Date.now() < giveUp; ) {

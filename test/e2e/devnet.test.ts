@@ -2,17 +2,17 @@
  * One devnet of four real nodes, through the built command only, as a user would: pay, mine, crash, restart, partition,
  * heal, stop. The tests follow each other on one chain.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ReadyReport } from '../../devnet/report.ts';
 import type { DevnetStatus, NodeStatus } from '../../devnet/status.ts';
 import { devnetFilePath, processLives, readDevnetFile } from '../../wallet/devnet-file.ts';
 import { RpcClient } from '../../wallet/rpc-client.ts';
+import { commandsOf, type Outcome, program } from '../support/commands.ts';
 
-const program = resolve(import.meta.dirname, '../../dist/node/commands/grapevine.js');
 const datadir = mkdtempSync(join(tmpdir(), 'grapevine-devnet-'));
 /** Of the default devnet's block 110: the same on every machine. */
 const PREMINE_TIP = '21a348fcbdb2c5c7d77bec1274dfd484b374ab018abbffa19f3b34f448cc67a9';
@@ -21,27 +21,7 @@ const COIN = 100_000_000;
 /** Generous, because the machine may be busy with other tests. */
 const WAIT_MS = 20_000;
 
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs `grapevine …` and never throws. */
-function grapevine(...args: string[]): Promise<Outcome> {
-  return new Promise((settle) => {
-    execFile(process.execPath, [program, ...args, '--datadir', datadir], (error, stdout, stderr) => {
-      settle({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
-
-/** The JSON of a command that must succeed. */
-async function json<T>(...args: string[]): Promise<T> {
-  const { code, stdout, stderr } = await grapevine(...args, '--json');
-  if (code !== 0) throw new Error(`grapevine ${args.join(' ')}: exit ${code}: ${stderr}`);
-  return JSON.parse(stdout) as T;
-}
+const { grapevine, json } = commandsOf(datadir);
 
 /** The error of a command that must fail: its exit code and its two lines. */
 async function refusal(...args: string[]): Promise<Outcome> {

@@ -2,39 +2,20 @@
  * A line of four real nodes with slow links, through the built command: the way of a payment and of a block, and the whole
  * network saved, wrecked and loaded. The tests follow each other on one chain.
  */
-import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { callControl } from '../../devnet/control.ts';
 import { devnetFilePath, readDevnetFile } from '../../wallet/devnet-file.ts';
+import { commandsOf } from '../support/commands.ts';
 
-const program = resolve(import.meta.dirname, '../../dist/node/commands/grapevine.js');
 const datadir = mkdtempSync(join(tmpdir(), 'grapevine-snapshots-'));
 const WAIT_MS = 20_000;
 /** One way, of the links n0 - n1, n1 - n2 and n2 - n3. */
 const DELAYS_MS = [60, 30, 90];
 
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function grapevine(...args: string[]): Promise<Outcome> {
-  return new Promise((settle) => {
-    execFile(process.execPath, [program, ...args, '--datadir', datadir], (error, stdout, stderr) => {
-      settle({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-  });
-}
-
-async function json<T>(...args: string[]): Promise<T> {
-  const { code, stdout, stderr } = await grapevine(...args, '--json');
-  if (code !== 0) throw new Error(`grapevine ${args.join(' ')}: exit ${code}: ${stderr}`);
-  return JSON.parse(stdout) as T;
-}
+const { grapevine, json } = commandsOf(datadir);
 
 /** Where the devnet answers; commands go the same way, and cost a process each. */
 function control() {
