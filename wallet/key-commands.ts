@@ -70,7 +70,7 @@ function exportCommand(): Command {
       `
 Examples:
   $ grapevine wallet export --descriptor --account savings
-  $ bitcoin-cli importdescriptors "$(grapevine wallet export --descriptor --json | jq .descriptors)"
+  $ bitcoin-cli -regtest deriveaddresses "$(grapevine wallet export --descriptor --json | jq -r '.descriptors[0].desc')" '[0,4]'
 `,
     )
     .action(async (_: unknown, command: Command) => {

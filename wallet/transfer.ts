@@ -22,7 +22,7 @@ import { isName } from './names.ts';
 import { confirm, isInteractive } from './prompt.ts';
 import { readState } from './wallet-state.ts';
 
-/** One element of the array that Core's `importdescriptors` takes. */
+/** One element of the array that Core documents for `importdescriptors`. */
 interface ImportableDescriptor {
   readonly desc: string;
   /** 0: the whole chain is looked through. */
