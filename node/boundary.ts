@@ -31,6 +31,19 @@ export type RequestId = Brand<number, 'RequestId'>;
 export type Direction = 'inbound' | 'outbound';
 export type Transport = 'ws' | 'wss' | 'tcp';
 
+/**
+ * What a link is for, by Core's names. Block-only links carry neither transactions nor addresses, so nobody can see who
+ * hears of blocks from whom. A feeler only finds out whether somebody answers there; an address fetch asks for addresses.
+ * Both then leave.
+ */
+export type ConnectionKind =
+  | 'inbound'
+  | 'outbound-full-relay'
+  | 'block-relay-only'
+  | 'feeler'
+  | 'addr-fetch'
+  | 'manual';
+
 /** An IP literal (IPv6 without brackets) or a name, and a port. */
 export interface Endpoint {
   readonly host: string;
@@ -103,7 +116,8 @@ export type Event =
   | { readonly type: 'stop' };
 
 export type Action =
-  | { readonly type: 'dial'; readonly dial: DialId; readonly target: DialTarget }
+  /** `publicOnly`: a stranger named the target, so a name of it must not lead into this machine or the house. */
+  | { readonly type: 'dial'; readonly dial: DialId; readonly target: DialTarget; readonly publicOnly?: boolean }
   | { readonly type: 'send'; readonly peer: PeerId; readonly bytes: Bytes }
   | { readonly type: 'disconnect'; readonly peer: PeerId; readonly reason: string }
   /** Stop and go on reading from the peer. */

@@ -14,7 +14,9 @@ export interface Limits {
 
   // Links
   readonly maxInbound: number;
-  readonly maxOutbound: number;
+  /** Outbound links that relay everything, and those that relay blocks only. */
+  readonly maxOutboundFull: number;
+  readonly maxOutboundBlockOnly: number;
   /** An inbound connection that has not shown by then what it is, and been upgraded if it is a WebSocket, is closed. */
   readonly undecidedTimeoutMs: Millis;
   readonly handshakeTimeoutMs: Millis;
@@ -23,6 +25,8 @@ export interface Limits {
   readonly pingTimeoutMs: Millis;
   /** Bytes of a message body. */
   readonly maxMessageBytes: number;
+  /** Bytes of messages that have come in part, of all peers together; above it the inbound peer with most is dropped. */
+  readonly maxPartialBytes: number;
   /** Bytes that wait to be sent to one peer; above it we stop reading from that peer. */
   readonly maxSendBufferBytes: number;
   /** Unknown, unreadable or wrongly summed messages that one peer may send in a minute before it is dropped. */
@@ -38,9 +42,42 @@ export interface Limits {
   /** An address that failed is not tried again before this; doubles with each failure up to `redialMaxMs`. */
   readonly redialMs: Millis;
   readonly redialMaxMs: Millis;
+  /** Draws from the address manager for one dial, and for how many of them what was tried within `recentTryMs` is passed over. */
+  readonly drawsPerDial: number;
+  readonly cautiousDraws: number;
+  readonly recentTryMs: Millis;
+  /** Means of Poisson processes: a feeler to an address that was never reached; a block-only link more, for a while. */
+  readonly feelerIntervalMs: Millis;
+  readonly extraBlockOnlyIntervalMs: Millis;
+  /** Without a new tip for so long one full link more is made. Looked at every `staleCheckMs`. */
+  readonly staleTipMs: Millis;
+  readonly staleCheckMs: Millis;
+  /** How often links beyond the slots are looked for, and how long each is kept at least. */
+  readonly surplusCheckMs: Millis;
+  readonly surplusMinMs: Millis;
+  /** A peer that was asked for addresses only is left at the latest after this. */
+  readonly addrFetchMs: Millis;
+  /** Block-only peers that are remembered over a restart. */
+  readonly maxAnchors: number;
+
+  // Bans
+  readonly maxBans: number;
+  /** Hosts whose misbehaviour is remembered until the node ends. */
+  readonly maxDiscouraged: number;
+
+  // Address manager: buckets of addresses that we heard of and of those that we reached, and places in each.
+  readonly newBuckets: number;
+  readonly triedBuckets: number;
+  readonly bucketSize: number;
+  /** Buckets in which addresses from one source group, or of one group, can be. */
+  readonly newBucketsPerSourceGroup: number;
+  readonly triedBucketsPerGroup: number;
+  /** Buckets of the new table in which one address can be. */
+  readonly maxNewPlaces: number;
+  /** Addresses that wait until the one whose place they want was tested. */
+  readonly maxTriedCollisions: number;
 
   // Address gossip
-  readonly maxAddresses: number;
   readonly maxAddrPerMessage: number;
   /** Answers to getaddr: at most this share of what is known, but all below `getaddrAllBelow`. */
   readonly getaddrPercent: number;
@@ -147,13 +184,15 @@ export const COIN_MEMORY = 472;
 export const internetLimits: Limits = {
   profile: 'internet',
   maxInbound: 114,
-  maxOutbound: 10,
+  maxOutboundFull: 8,
+  maxOutboundBlockOnly: 2,
   undecidedTimeoutMs: 5 * SECOND,
   handshakeTimeoutMs: MINUTE,
   inactivityTimeoutMs: 20 * MINUTE,
   pingIntervalMs: 2 * MINUTE,
   pingTimeoutMs: 20 * MINUTE,
   maxMessageBytes: 4_000_000,
+  maxPartialBytes: 64_000_000,
   maxSendBufferBytes: 1_000_000,
   maxJunkPerMinute: 1000,
   readPerTurn: 64,
@@ -162,7 +201,26 @@ export const internetLimits: Limits = {
   dialTimeoutMs: 5 * SECOND,
   redialMs: 10 * SECOND,
   redialMaxMs: 10 * MINUTE,
-  maxAddresses: 20_000,
+  drawsPerDial: 100,
+  cautiousDraws: 30,
+  recentTryMs: 10 * MINUTE,
+  feelerIntervalMs: 2 * MINUTE,
+  extraBlockOnlyIntervalMs: 5 * MINUTE,
+  staleTipMs: 30 * MINUTE,
+  staleCheckMs: 10 * MINUTE,
+  surplusCheckMs: 45 * SECOND,
+  surplusMinMs: 30 * SECOND,
+  addrFetchMs: 30 * SECOND,
+  maxAnchors: 2,
+  maxBans: 10_000,
+  maxDiscouraged: 50_000,
+  newBuckets: 1024,
+  triedBuckets: 256,
+  bucketSize: 64,
+  newBucketsPerSourceGroup: 64,
+  triedBucketsPerGroup: 8,
+  maxNewPlaces: 8,
+  maxTriedCollisions: 10,
   maxAddrPerMessage: 1000,
   getaddrPercent: 23,
   getaddrAllBelow: 0,
@@ -231,10 +289,14 @@ export const localLimits: Limits = {
   ...internetLimits,
   profile: 'local',
   maxInbound: 64,
-  maxOutbound: 8,
   dialIntervalMs: 100,
   redialMs: 500,
   redialMaxMs: 2 * SECOND,
+  recentTryMs: 2 * SECOND,
+  feelerIntervalMs: 10 * SECOND,
+  extraBlockOnlyIntervalMs: MINUTE,
+  addrFetchMs: 5 * SECOND,
+  maxDiscouraged: 1000,
   getaddrAllBelow: 64,
   getaddrCacheMs: SECOND,
   addrFlushMs: 100,

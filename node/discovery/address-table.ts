@@ -216,7 +216,7 @@ export class AddressTable {
   #insertNew(address: GossipAddress, now: Now): boolean {
     if (address.network !== 'ipv4' && address.network !== 'ipv6') return false;
     if (!isRoutable(address, this.#params) || this.#own.has(addressKey(address))) return false;
-    if (this.#list.length >= this.#limits.maxAddresses) this.#evict(now);
+    if (this.#list.length >= this.#limits.newBuckets * this.#limits.bucketSize) this.#evict(now);
     const entry = this.#insert(address, 0, now);
     this.#touch(entry, now);
     return true;

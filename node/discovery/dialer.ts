@@ -229,7 +229,7 @@ export class Dialer {
   }
 
   #nextFill(): Millis | undefined {
-    if (!this.#pex || this.outboundCount >= this.#limits.maxOutbound) return undefined;
+    if (!this.#pex || this.outboundCount >= this.#limits.maxOutboundFull) return undefined;
     if (this.#nothing === undefined || this.#nothing.openings !== this.#openings + this.#table.changes) {
       return this.#fillAt;
     }

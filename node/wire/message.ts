@@ -17,13 +17,18 @@ export const PROTOCOL_VERSION = 70016;
 export const MIN_PROTOCOL_VERSION = 31800;
 
 /** Networks of BIP 155 whose addresses we can name. Others are skipped when they are read. */
-export type AddressNetwork = 'ipv4' | 'ipv6' | 'torv3' | 'i2p' | 'cjdns';
+export type AddressNetwork = 'ipv4' | 'ipv6' | 'torv3' | 'i2p' | 'cjdns' | 'wss';
 
-/** An address as gossiped. `host` is its text: dotted IPv4, canonical IPv6 without brackets, or lower-case hex for the rest. */
+/**
+ * An address as gossiped. `host` is its text: dotted IPv4, canonical IPv6 without brackets, a lower-case name (`wss`, ours:
+ * a node behind `wss://host:port/path`), or lower-case hex for the rest.
+ */
 export interface GossipAddress {
   readonly network: AddressNetwork;
   readonly host: string;
   readonly port: number;
+  /** Of a `wss` address, from `/` on; absent where it is only that. */
+  readonly path?: string;
   readonly services: bigint;
   /** When it was last seen, seconds since 1970. */
   readonly time: number;

@@ -66,6 +66,7 @@ const sharedByMachines = [
   'node/boundary.ts',
   'node/effect.ts',
   'node/limits.ts',
+  'node/netgroup.ts',
   'node/random.ts',
   'node/slow-line.ts',
 ];

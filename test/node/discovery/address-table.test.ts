@@ -70,7 +70,7 @@ describe('adding', () => {
   });
 
   test('the table is bounded, and addresses that were reached stay', () => {
-    const known = table({ limits: { maxAddresses: 100 } });
+    const known = table({ limits: { newBuckets: 100, bucketSize: 1 } });
     for (let port = 1; port <= 10; port++) known.onConnected({ host: '127.0.0.1', port }, 9n, start);
     for (let port = 1000; port < 3000; port++) known.add([address(port)], start);
     expect(known.size).toBe(100);
@@ -216,7 +216,7 @@ describe('saving', () => {
   });
 
   test('what was dropped from a full table leaves the store', () => {
-    const known = table({ limits: { maxAddresses: 10 } });
+    const known = table({ limits: { newBuckets: 10, bucketSize: 1 } });
     const stored = new Map<string, Uint8Array>();
     for (let round = 0; round < 20; round++) {
       for (let i = 0; i < 5; i++) known.add([address(1 + round * 5 + i)], start);

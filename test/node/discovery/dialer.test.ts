@@ -10,7 +10,7 @@ import { SERVICE_WEBSOCKET } from '../../../node/wire/message.ts';
 const at = (mono: number): Now => ({ mono, unix: 1_700_000_000 + Math.floor(mono / 1000) });
 const HOST = '127.0.0.1';
 const OWN = { host: HOST, port: 10 };
-const limits = { ...localLimits, maxOutbound: 2 };
+const limits = { ...localLimits, maxOutboundFull: 2 };
 const target = (port: number, host = HOST): DialTarget => ({ transport: 'ws', host, port });
 const peer = (number: number) => number as PeerId;
 

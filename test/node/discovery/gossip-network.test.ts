@@ -29,7 +29,7 @@ describe('nodes that know one bootstrap node', () => {
     expect(network.run(10_000, all)).toBeDefined();
     network.run(5000);
     for (const node of network.nodes) {
-      expect(node.neighbours().length).toBeGreaterThanOrEqual(Math.min(count - 1, network.limits.maxOutbound));
+      expect(node.neighbours().length).toBeGreaterThanOrEqual(Math.min(count - 1, network.limits.maxOutboundFull));
     }
   });
 

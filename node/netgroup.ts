@@ -1,0 +1,43 @@
+/**
+ * Netgroups: hosts that one operator can have many of at little cost count as one. An attacker who fills one netgroup with
+ * addresses gains no more than with a few. Used for buckets of the address manager, for outbound diversity and for inbound
+ * eviction. Core's netgroup.cpp without the map of autonomous systems; for loopback see DESIGN.md section 4.
+ */
+import { bytesToHex } from '#hash';
+import type { Bytes } from '../consensus/brand.ts';
+import type { Endpoint } from './boundary.ts';
+import { parseIp } from './wire/ip.ts';
+
+/** IPv6 prefixes in which an IPv4 address is embedded: where it begins, and whether its bits are inverted. */
+const TUNNELS: readonly { readonly prefix: string; readonly at: number; readonly inverted?: boolean }[] = [
+  { prefix: '2002', at: 2 }, // 6to4, RFC 3964
+  { prefix: '20010000', at: 12, inverted: true }, // Teredo, RFC 4380
+  { prefix: '0064ff9b0000000000000000', at: 12 }, // NAT64, RFC 6052
+  { prefix: '00000000000000000000ffff0000', at: 12 }, // RFC 6145
+];
+/** A provider that gives whole /32s to nobody in particular (Hurricane Electric): its groups are /36. */
+const FINER_PREFIX = '20010470';
+
+/**
+ * The netgroup as text, equal for equal groups: /16 of IPv4, /32 of IPv6, the last two labels of a name. Loopback: the second
+ * octet of 127.x.y.z if that is not 0, else the port, so that diversity can be tested on one machine.
+ */
+export function netgroup({ host, port }: Endpoint): string {
+  const ip = parseIp(host);
+  if (ip === undefined) return `name/${host.toLowerCase().split('.').slice(-2).join('.')}`;
+  const { bytes } = ip;
+  if (ip.network === 'ipv4') return ipv4Group(bytes, port);
+  const hex = bytesToHex(bytes);
+  if (hex === '00000000000000000000000000000001') return `loopback/${port}`;
+  const tunnel = TUNNELS.find(({ prefix }) => hex.startsWith(prefix));
+  if (tunnel !== undefined) {
+    const embedded = bytes.slice(tunnel.at, tunnel.at + 4);
+    return ipv4Group(tunnel.inverted === true ? embedded.map((byte) => byte ^ 0xff) : embedded, port);
+  }
+  return `ipv6/${hex.slice(0, hex.startsWith(FINER_PREFIX) ? 9 : 8)}`;
+}
+
+function ipv4Group(bytes: Bytes, port: number): string {
+  if (bytes[0] !== 127) return `ipv4/${bytes[0]}.${bytes[1]}`;
+  return bytes[1] === 0 ? `loopback/${port}` : `ipv4/127.${bytes[1]}`;
+}
