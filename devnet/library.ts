@@ -15,6 +15,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { networkByName, regtest } from '../consensus/params.ts';
 import { CliError, Exit, usageError } from '../node/commands/cli.ts';
 import { parseAmount, parseFeeRate } from '../wallet/amount.ts';
 import { DEFAULT_DEVNET, type DevnetAccount, type DevnetNode } from '../wallet/devnet-file.ts';
@@ -22,11 +23,13 @@ import { checkName } from '../wallet/names.ts';
 import { NodeRefusal } from '../wallet/rpc-client.ts';
 import type { Balance } from '../wallet/wallet-coins.ts';
 import { FAUCET } from './accounts.ts';
+import { type ChainChoice, choiceOf, chosenNetwork } from './chain-choice.ts';
 import { type ClockOrder, readClockOrder } from './clock-setting.ts';
 import type { ClockStatus } from './devnet-clock.ts';
 import type { DevnetEvent } from './events.ts';
 import { DevnetFolder } from './folder.ts';
 import { readLinkOrder, type SlowLink } from './links.ts';
+import { readMiners } from './mining-shares.ts';
 import {
   type DevnetOptions,
   MAX_ACCOUNTS,
@@ -78,8 +81,13 @@ export interface DevnetSettings {
   readonly topology?: string | TopologyFile;
   /** Funded accounts; 10 unless said otherwise. */
   readonly accounts?: number;
-  /** `off` (the default): blocks by `mine` only; `on-tx`: one for every payment; a number: one every so many milliseconds. */
-  readonly mining?: 'off' | 'on-tx' | number;
+  /**
+   * `off` (the default): blocks by `mine` only; `on-tx`: one for every payment; a number: one every so many milliseconds.
+   * Where blocks cost work: `work`, all nodes alike, or who searches with what, `n0=60,n1=40`.
+   */
+  readonly mining?: string | number;
+  /** `vinenet`, or the content of a chain file; regtest unless said otherwise. */
+  readonly network?: string;
   /** The same seed makes the same accounts and the same first blocks; 1 unless said otherwise. */
   readonly seed?: number;
   readonly name?: string;
@@ -551,6 +559,7 @@ const SETTINGS: Readonly<Record<keyof DevnetSettings, true>> = {
   topology: true,
   accounts: true,
   mining: true,
+  network: true,
   seed: true,
   name: true,
   datadir: true,
@@ -577,16 +586,26 @@ function readSettings(settings: DevnetSettings, datadir: string): DevnetOptions 
     throw usageError(`nodes: the topology has ${file.nodes}, and ${nodes} are asked for`, 'leave out nodes');
   }
   const topology: Topology = file ?? readTopology(given as string, nodes);
+  const chain = readNetwork(settings.network);
   return {
     name: checkName('devnet', settings.name ?? DEFAULT_DEVNET),
     nodes,
     topology,
     accounts: readCount('accounts', settings.accounts ?? 10, 1, MAX_ACCOUNTS),
-    mining: readMining(settings.mining ?? 'off'),
+    mining: chain === undefined ? readMining(settings.mining) : readWork(settings.mining, nodes, chain.network),
     seed: readCount('seed', settings.seed ?? 1, 0, Number.MAX_SAFE_INTEGER),
     datadir,
     firstPort: FIRST_PORT + 2 * Math.floor(Math.random() * PORT_CHOICES),
+    ...(chain === undefined ? {} : { chain }),
   };
+}
+
+/** A chain file is JSON, and no name of a network is. */
+function readNetwork(given: string | undefined): ChainChoice | undefined {
+  const text = readText('network', given ?? regtest.name);
+  if (text.trimStart().startsWith('{')) return choiceOf(chosenNetwork({ network: '', file: text }), true);
+  if (networkByName(text) !== undefined) return choiceOf(chosenNetwork({ network: text }), false);
+  throw usageError(`network: there is no network "${text}"`, 'give regtest, vinenet, or the content of a chain file');
 }
 
 /** Callers in JavaScript have no types: what is no text is refused by its name, and not met later as a TypeError. */
@@ -616,9 +635,23 @@ function readCount(what: string, value: number, min: number, max: number): numbe
   throw usageError(`${what}: ${String(value)} is not a whole number from ${min} to ${max}`);
 }
 
-function readMining(mining: NonNullable<DevnetSettings['mining']>): MiningPlan {
+function readMining(mining: DevnetSettings['mining'] = 'off'): MiningPlan {
   if (mining === 'off' || mining === 'on-tx') return { kind: mining };
-  return { kind: 'interval', intervalMs: readCount('mining', mining, MIN_BLOCK_TIME_MS, MAX_BLOCK_TIME_MS) };
+  if (typeof mining === 'number') {
+    return { kind: 'interval', intervalMs: readCount('mining', mining, MIN_BLOCK_TIME_MS, MAX_BLOCK_TIME_MS) };
+  }
+  throw usageError(`mining: "${String(mining)}" is not for regtest`, "use 'off', 'on-tx' or milliseconds");
+}
+
+/** Where blocks cost work. */
+function readWork(mining: DevnetSettings['mining'] = 'off', nodes: number, network: string): MiningPlan {
+  if (mining === 'off') return { kind: 'off' };
+  if (mining === 'work') return { kind: 'work', miners: readMiners(undefined, undefined, nodes) };
+  if (typeof mining === 'string' && mining !== 'on-tx') {
+    return { kind: 'work', miners: readMiners([mining], undefined, nodes) };
+  }
+  const hint = "use 'off', 'work', or who searches with what: 'n0=60,n1=40'";
+  throw usageError(`mining: on ${network} blocks cost work, and its difficulty decides when they come`, hint);
 }
 
 function readAmount(amount: Amount): bigint {

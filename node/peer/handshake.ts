@@ -31,6 +31,8 @@ export interface HandshakeLink {
   readonly remote: Endpoint;
   /** Service bits without which the peer is of no use to us. None for inbound links and manual targets. */
   readonly requiredServices?: bigint;
+  /** False on a link that carries blocks only: we ask not to be told of transactions (BIP 37). */
+  readonly relay?: boolean;
 }
 
 /** What a peer said of itself. */
@@ -64,6 +66,7 @@ interface Peer {
   readonly direction: Direction;
   readonly remote: Endpoint;
   readonly requiredServices: bigint;
+  readonly relay: boolean;
   /** In our version on this link. */
   readonly nonce: bigint;
   readonly deadline: Millis;
@@ -97,6 +100,7 @@ export class Handshake {
       direction: link.direction,
       remote: link.remote,
       requiredServices: link.requiredServices ?? 0n,
+      relay: link.relay ?? true,
       nonce: this.#random.u64(),
       deadline,
       version: undefined,
@@ -215,7 +219,7 @@ export class Handshake {
       nonce: state.nonce,
       userAgent: this.#userAgent,
       startHeight: tipHeight,
-      relay: true,
+      relay: state.relay,
     });
   }
 

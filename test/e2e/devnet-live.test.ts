@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { encodeChainFile, makeChain } from '../../consensus/chain-file.ts';
 import type { ClockStatus } from '../../devnet/devnet-clock.ts';
 import type { PaymentJson } from '../../devnet/payments.ts';
 import type { ReorgResult } from '../../devnet/reorg.ts';
@@ -194,6 +195,55 @@ describe("somebody else's package", () => {
   });
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('uses a devnet whose blocks cost work, on the network of a chain file', async () => {
+    const chain = makeChain({
+      name: 'libnet',
+      spacingSeconds: 1,
+      halfLifeSeconds: 20,
+      anchorBits: 0x2000ffff,
+      powLimitBits: 0x2000ffff,
+      hrp: 'lib',
+      peerPort: 34_200,
+      rpcPort: 34_202,
+      time: Math.floor(Date.now() / 1000) - 3600,
+      text: 'a network for other packages',
+    });
+    if (!chain.ok) throw new Error(chain.error.join('; '));
+    writeFileSync(join(folder, 'chain.json'), encodeChainFile(chain.value));
+    writeFileSync(
+      join(folder, 'work.js'),
+      `import { readFileSync } from 'node:fs';
+      import { devnet } from 'grapevine/devnet';
+      const network = readFileSync('chain.json', 'utf8');
+      const refused = [];
+      for (const wrong of [{ network: 'nonet' }, { network, mining: 'on-tx' }, { mining: 'work' }, { network, mining: 'n7=10' }]) {
+        await devnet(wrong).catch((error) => refused.push(error.message));
+      }
+      const net = await devnet({ network, nodes: 2, accounts: 1, mining: 'n0=50' });
+      try {
+        const { work, network: name } = await net.status();
+        await net.waitForTip(work.blocks + 112);
+        const address = net.account('alice').address.slice(0, 5);
+        process.stdout.write(JSON.stringify({ refused, name, address, miners: (await net.status()).work.miners.length }));
+      } finally {
+        await net.stop();
+      }`,
+    );
+    const { code, stdout, stderr } = await run(['work.js'], folder);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toEqual({
+      refused: [
+        'network: there is no network "nonet"',
+        'mining: on libnet blocks cost work, and its difficulty decides when they come',
+        'mining: "work" is not for regtest',
+        '--miner: there is no node n7',
+      ],
+      name: 'libnet',
+      address: 'lib1p',
+      miners: 1,
+    });
+  }, 60_000);
 
   test('uses a devnet in plain JavaScript, and nothing of it is left', async () => {
     writeFileSync(
