@@ -101,6 +101,11 @@ export interface Limits {
   /** Headers that a peer may make us store on a branch with less work than our tip less 144 blocks. */
   readonly maxLowWorkHeaders: number;
   readonly headersTimeoutMs: Millis;
+  /** An outbound peer whose chain stays behind our tip for so long is asked for its headers, and has so long to answer. */
+  readonly chainSyncMs: Millis;
+  readonly chainSyncAnswerMs: Millis;
+  /** Outbound peers that keep their link although they are behind, because they had shown as much work as we. */
+  readonly maxProtectedOutbound: number;
   readonly blockWindow: number;
   readonly blocksInFlightPerPeer: number;
   readonly blockTimeoutMs: Millis;
@@ -237,6 +242,9 @@ export const internetLimits: Limits = {
   maxLocator: 101,
   maxLowWorkHeaders: 20_000,
   headersTimeoutMs: 2 * MINUTE,
+  chainSyncMs: 20 * MINUTE,
+  chainSyncAnswerMs: 2 * MINUTE,
+  maxProtectedOutbound: 4,
   blockWindow: 1024,
   blocksInFlightPerPeer: 16,
   blockTimeoutMs: 10 * MINUTE,

@@ -98,6 +98,12 @@ export class HeaderSync {
     return this.#request(peer, state, this.#tree.best, now);
   }
 
+  /** Asks for what the peer has from the parent of that header on: it seems to be behind. */
+  ask(peer: PeerId, from: HeaderNode, now: Now): Effect[] {
+    const state = this.#peers.get(peer);
+    return state === undefined || state.deadline !== undefined ? [] : this.#request(peer, state, from, now);
+  }
+
   /** Takes a `headers` message. `tip` is the tip of our chain, for the low-work rule. */
   onHeaders(peer: PeerId, headers: readonly BlockHeader[], tip: HeaderNode, now: Now): HeadersResult {
     const state = this.#peers.get(peer);
