@@ -3,7 +3,8 @@
  * decided in chain/, mempool/, peer/, sync/, discovery/ and mining/. Pure: the same events give the same actions.
  *
  * Reading order: `handle` (every event), `#onMessage` (every peer message), then one section per flow: peers, blocks,
- * mining, and what requests ask for. The way of transactions is in transaction-flow.ts.
+ * mining, and what requests ask for. The way of links and addresses is in overlay.ts, that of transactions in
+ * transaction-flow.ts.
  */
 import { type Block, type BlockHeader, blockSize } from '../consensus/block.ts';
 import type { BlockHash, Bytes, Txid, Wtxid } from '../consensus/brand.ts';
@@ -18,7 +19,6 @@ import type {
   Endpoint,
   Event,
   JobId,
-  LinkShape,
   Millis,
   Notice,
   Now,
@@ -29,9 +29,6 @@ import type {
 } from './boundary.ts';
 import { type ChainProgress, ChainState, type ChainUpdate } from './chain/chain-state.ts';
 import { type HeaderNode, HeaderTree } from './chain/header-tree.ts';
-import { AddressGossip } from './discovery/address-gossip.ts';
-import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
-import { Dialer, type DialOrder } from './discovery/dialer.ts';
 import type { Effect } from './effect.ts';
 import { ItemTrace } from './item-trace.ts';
 import type { Limits } from './limits.ts';
@@ -44,15 +41,12 @@ import { SavedTransactions } from './mempool/saved-transactions.ts';
 import { type GenerateId, GenerateJobs, type GenerateOrder, type GenerateStep } from './mining/generate.ts';
 import { checkProposal } from './mining/proposal.ts';
 import { buildTemplate, type Template, type TemplateOptions } from './mining/template.ts';
-import { DenyRules, devnetName } from './peer/deny.ts';
-import { Handshake, type PeerVersion } from './peer/handshake.ts';
-import { JunkCounts } from './peer/junk-counts.ts';
-import { type LinkRule, LinkRules } from './peer/link-rules.ts';
+import { Overlay } from './overlay.ts';
+import type { PeerVersion } from './peer/handshake.ts';
 import { consequence, describeOffence } from './peer/misbehaviour.ts';
-import { Pings } from './peer/ping.ts';
 import { SendBuffers } from './peer/send-buffers.ts';
 import type { BlockFiles, Core, Random, Store } from './ports.ts';
-import { earliest, StoreDamage, shuffled } from './ports.ts';
+import { earliest, StoreDamage } from './ports.ts';
 import { Requests } from './requests.ts';
 import type { BlockFate } from './rpc/answers.ts';
 import { TemplateCache } from './rpc/block-template.ts';
@@ -64,7 +58,6 @@ import { Serving } from './sync/serving.ts';
 import { TransactionFlow } from './transaction-flow.ts';
 import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
-import { formatEndpoint } from './wire/ip.ts';
 import {
   INV_BLOCK,
   INV_WITNESS_BLOCK,
@@ -136,24 +129,16 @@ export class GrapevineNode implements Core {
   readonly tree: HeaderTree;
   readonly chain: ChainState;
   readonly pool: Mempool;
-  readonly dialer: Dialer;
+  readonly overlay: Overlay;
   readonly transactions: TransactionFlow;
-  readonly deny = new DenyRules();
-  readonly #linkRules = new LinkRules();
   /** Undefined unless items are traced. */
   readonly #items: ItemTrace | undefined;
   readonly #store: Store;
   readonly #listen: readonly Endpoint[];
   readonly #userAgent: string;
   readonly #startedAt: Now;
-  readonly #random: Random;
 
-  readonly #handshake: Handshake;
-  readonly #pings: Pings;
-  readonly #junk: JunkCounts;
   readonly #buffers: SendBuffers;
-  readonly #addresses: AddressTable;
-  readonly #gossip: AddressGossip;
   readonly #headers: HeaderSync;
   readonly #download: BlockDownload;
   readonly #announcements: Announcements;
@@ -184,8 +169,6 @@ export class GrapevineNode implements Core {
   /** Who waits for the chain to follow a judgement: until it rests, or, while blocks keep coming, until it is done. */
   readonly #settledWaiters: { isDone(): boolean; end(): void }[] = [];
 
-  /** False while the user wants no links. */
-  #networkActive: boolean;
   /** What went over links that are closed. */
   #closedTraffic = { sent: 0, received: 0 };
   #initialSync = true;
@@ -210,9 +193,7 @@ export class GrapevineNode implements Core {
     this.#store = store;
     this.#listen = listen;
     this.#startedAt = options.now;
-    this.#random = random.fork('node');
     this.#now = options.now;
-    this.#networkActive = options.offline !== true;
     this.#mockTime = options.mockTime;
     this.#initialSyncDeadline = options.now.mono + limits.headersTimeoutMs;
     const comments = options.userAgentComments ?? [];
@@ -222,7 +203,7 @@ export class GrapevineNode implements Core {
       options.traceItems === true
         ? new ItemTrace({
             maxAnnouncedHeaders: limits.maxAnnouncedHeaders,
-            nameOf: (peer) => this.#nameOf(peer),
+            nameOf: (peer) => this.overlay.nameOf(peer),
             notice: (notice) => this.notice(notice),
           })
         : undefined;
@@ -237,33 +218,30 @@ export class GrapevineNode implements Core {
       verified: (wtxid) => this.pool.verified(wtxid),
     });
 
-    this.#handshake = new Handshake({
+    this.#buffers = new SendBuffers(limits);
+    this.overlay = new Overlay({
+      params,
       limits,
-      random: random.fork('handshake'),
+      random,
       services: SERVICES,
       userAgent: this.#userAgent,
-    });
-    this.#pings = new Pings({ limits, random: random.fork('ping') });
-    this.#junk = new JunkCounts(limits);
-    this.#buffers = new SendBuffers(limits);
-    this.#addresses = new AddressTable({
-      limits,
-      params,
-      random: random.fork('addresses'),
       rows: options.rows.addresses,
-      own: listen,
-      now: options.now,
-    });
-    this.#gossip = new AddressGossip({
-      limits,
-      params,
-      random: random.fork('gossip'),
-      own: listen,
-      services: SERVICES,
+      listen,
+      connect: options.connect,
       pex,
+      active: options.offline !== true,
+      now: options.now,
+      host: {
+        now: () => this.#now,
+        tipHeight: () => this.chain.tip.height,
+        links: () => this.#links,
+        perform: (effects) => this.#perform(effects),
+        act: (action) => this.#act(action),
+        notice: (notice) => this.notice(notice),
+        disconnect: (peer, reason) => this.disconnect(peer, reason),
+        save: (batch) => this.#save(batch),
+      },
     });
-    this.dialer = new Dialer({ limits, table: this.#addresses, own: listen, pex });
-    for (const target of options.connect) this.dialer.addManual(target, options.now);
     this.#headers = new HeaderSync(this.tree, limits);
     this.#download = new BlockDownload(this.tree, limits);
     this.#announcements = new Announcements(this.tree, limits);
@@ -326,11 +304,7 @@ export class GrapevineNode implements Core {
   nextDeadline(): Millis | undefined {
     if (this.#chainDirty || this.transactions.mayReload || this.#backlog.size > 0) return this.#now.mono;
     const machines = [
-      this.#handshake,
-      this.#pings,
-      this.#addresses,
-      this.#gossip,
-      ...(this.#networkActive ? [this.dialer] : []),
+      this.overlay,
       this.#headers,
       this.#download,
       this.#relay,
@@ -350,7 +324,7 @@ export class GrapevineNode implements Core {
       case 'link-down':
         return this.#onLinkDown(event.peer, event.reason);
       case 'dial-failed':
-        return this.#tellUnreached(this.dialer.onDialFailed(event.dial, this.#now), event.reason);
+        return this.overlay.onDialFailed(event.dial, event.reason);
       case 'bytes':
         return this.#onBytes(event.peer, event.bytes);
       case 'drained':
@@ -391,19 +365,16 @@ export class GrapevineNode implements Core {
       const view = { tip, forksAreFull, isBehind, best: (peer: PeerId) => this.#headers.best(peer) };
       this.#perform(this.#download.schedule(view, this.#now));
     }
-    if (this.#networkActive) this.#dial(this.dialer.tick(this.#now));
+    this.overlay.dial();
     this.#perform(this.#relay.tick(this.transactions.relayState(), this.#now));
   }
 
   #onTick(): void {
     const now = this.#now;
     for (const peer of [...this.#backlog]) this.#takeTurn(this.#links.get(peer) as Link);
-    this.#perform(this.#handshake.tick(now));
-    this.#perform(this.#pings.tick(now));
-    this.#perform(this.#gossip.tick(now));
+    this.overlay.tick();
     this.#perform(this.#headers.tick(now));
     this.#perform(this.#download.tick(now));
-    this.#save(this.#addresses.tick(now));
     this.#orphans.tick(now);
     this.#steps(this.#generate.tick(now));
     if (this.#initialSync && this.#initialSyncDeadline <= now.mono) this.#leaveInitialSync();
@@ -411,7 +382,7 @@ export class GrapevineNode implements Core {
 
   #onStop(): void {
     this.#unsavedDeadline = this.#now.mono;
-    this.#save(this.#addresses.save());
+    this.overlay.onStop();
     this.transactions.onStop();
     this.#requests.onStop();
     for (const peer of this.#links.keys()) this.disconnect(peer, 'the node stops');
@@ -437,19 +408,11 @@ export class GrapevineNode implements Core {
   // Peers
 
   #onLinkUp(event: Extract<Event, { type: 'link-up' }>): void {
-    const { peer, direction, remote } = event;
-    const dialled = event.dial === undefined ? undefined : this.dialer.onLinkUp(event.dial, peer, remote);
+    const { peer, remote } = event;
+    const dialled = event.dial === undefined ? undefined : this.overlay.dialer.onLinkUp(event.dial, peer, remote);
     const link = new Link(event, this.params.magic, this.limits.maxMessageBytes, dialled, this.#now);
     this.#links.set(peer, link);
-    if (direction === 'outbound' && dialled === undefined) return this.disconnect(peer, 'it was not asked for');
-    if (!this.#networkActive) return this.disconnect(peer, 'networking is off');
-    if (direction === 'inbound') {
-      let inbound = 0;
-      for (const other of this.#links.values()) if (other.direction === 'inbound') inbound++;
-      if (inbound > this.limits.maxInbound) return this.disconnect(peer, 'too many inbound links');
-    }
-    const required = dialled === undefined || dialled.manual ? {} : { requiredServices: REQUIRED_SERVICES };
-    this.#perform(this.#handshake.add(peer, { direction, remote, ...required }, this.chain.tip.height, this.#now));
+    this.overlay.onLinkUp(link);
   }
 
   #onLinkDown(peer: PeerId, reason: string): void {
@@ -459,28 +422,15 @@ export class GrapevineNode implements Core {
     this.#closedTraffic.sent += link.bytesSent;
     this.#closedTraffic.received += link.bytesReceived;
     this.#backlog.delete(peer);
-    if (this.#handshake.completed(peer) !== undefined) this.notice({ kind: 'peer-gone', peer, reason });
-    this.#handshake.remove(peer);
-    this.#pings.remove(peer);
-    this.#junk.remove(peer);
+    this.overlay.onLinkDown(link, reason);
     this.#buffers.remove(peer);
-    this.#gossip.remove(peer);
     this.#headers.remove(peer);
     this.#download.remove(peer);
     this.#announcements.remove(peer);
     this.#serving.remove(peer);
     this.#relay.remove(peer);
     this.#orphans.onPeerGone(peer);
-    const unreached = this.dialer.onLinkDown(peer, this.#now);
-    this.#tellUnreached(unreached, `${reason}, before the handshake: it may be of another network`);
     this.#syncDirty = true;
-  }
-
-  /** Whoever named a peer should hear why there is no link: it may not run, or be of another network. */
-  #tellUnreached(target: DialTarget | undefined, reason: string): void {
-    if (target === undefined) return;
-    const { host, port } = target;
-    this.notice({ kind: 'not-connected', remote: { host, port }, reason });
   }
 
   #onDrained(peer: PeerId, bytes: number): void {
@@ -494,7 +444,7 @@ export class GrapevineNode implements Core {
     if (link === undefined || link.closing) return;
     link.lastReceive = this.#now.unix;
     link.bytesReceived += bytes.length;
-    this.#pings.onTraffic(peer, this.#now);
+    this.overlay.onTraffic(peer);
     link.push(bytes);
     // Whoever has a backlog waits for the next turn, like all others.
     if (!this.#backlog.has(peer)) this.#takeTurn(link);
@@ -536,7 +486,7 @@ export class GrapevineNode implements Core {
       case 'fatal':
         return this.#perform([{ type: 'misbehaved', peer, why: frame.offence }]);
       case 'skipped':
-        return this.#perform(this.#junk.onJunk(peer, this.#now));
+        return this.overlay.onJunk(peer);
       case 'message': {
         const decoded = decodeMessage(frame.command, frame.payload);
         const known = decoded.ok && decoded.value !== null;
@@ -544,7 +494,7 @@ export class GrapevineNode implements Core {
         if (decoded.ok && decoded.value !== null) return this.#onMessage(link, decoded.value, frame.payload);
         const offence = decoded.ok ? undefined : decoded.error.offence;
         if (offence !== undefined) return this.#perform([{ type: 'misbehaved', peer, why: offence }]);
-        return this.#perform(this.#junk.onJunk(peer, this.#now));
+        return this.overlay.onJunk(peer);
       }
       default:
         return unreachable(frame);
@@ -555,26 +505,19 @@ export class GrapevineNode implements Core {
     const { peer } = link;
     const now = this.#now;
     this.#items?.onMessage('received', peer, message);
-    const step = this.#handshake.onMessage(peer, message, this.chain.tip.height, now);
-    this.#perform(step.effects);
-    if (step.reachedSelf !== undefined) this.dialer.onSelf(step.reachedSelf);
+    const step = this.overlay.onMessage(peer, message);
     if (step.completed !== undefined && !link.closing) this.#onHandshake(link, step.completed);
     if (step.handled) return;
     switch (message.type) {
       case 'ping':
-        return this.#perform(this.#pings.onPing(peer, message.nonce));
+        return this.overlay.onPing(peer, message.nonce);
       case 'pong':
-        return this.#pings.onPong(peer, message.nonce, now);
+        return this.overlay.onPong(peer, message.nonce);
       case 'getaddr':
-        return this.#perform(this.#gossip.onGetaddr(peer, (at) => this.#addresses.sample(at), now));
+        return this.overlay.onGetaddr(peer);
       case 'addr':
-      case 'addrv2': {
-        const { effects, learned, listens } = this.#gossip.onAddresses(peer, message.addresses, now);
-        this.#perform(effects);
-        this.#addresses.add(learned, now);
-        for (const endpoint of listens) this.dialer.onInboundEndpoint(peer, endpoint);
-        return;
-      }
+      case 'addrv2':
+        return this.overlay.onAddresses(peer, message.addresses);
       case 'sendheaders':
         return this.#announcements.onSendHeaders(peer);
       case 'getheaders':
@@ -616,27 +559,16 @@ export class GrapevineNode implements Core {
   }
 
   #onHandshake(link: Link, version: PeerVersion): void {
-    const { peer, direction, remote } = link;
-    const now = this.#now;
-    if (this.deny.deniesName(version.userAgent)) return this.disconnect(peer, 'a deny rule names it');
-    this.notice({ kind: 'peer', peer, userAgent: version.userAgent, direction, remote });
-    const shape = this.#linkRules.shapeFor(version.userAgent);
-    if (shape !== undefined) this.#act({ type: 'shape', peer, shape });
-    this.dialer.onHandshake(peer, version.services, now);
+    const { peer, direction } = link;
+    if (!this.overlay.welcome(link, version)) return;
     this.#headers.add(peer);
     this.#download.add(peer);
     this.#announcements.add(peer);
     this.#serving.add(peer);
     this.#syncDirty = true;
     this.#perform([{ type: 'message', peer, message: { type: 'sendheaders' } }]);
-    this.#perform(this.#pings.add(peer, now));
-    this.#perform(this.#gossip.add(peer, { direction, remote, addrV2: version.addrV2 }, now));
     const { wtxidRelay, relay } = version;
-    this.#relay.add(peer, { direction, wtxidRelay, relay }, this.pool.entries(), now);
-  }
-
-  #dial(orders: readonly DialOrder[]): void {
-    for (const { dial, target } of orders) this.#act({ type: 'dial', dial, target });
+    this.#relay.add(peer, { direction, wtxidRelay, relay }, this.pool.entries(), this.#now);
   }
 
   disconnect(peer: PeerId, reason: string): void {
@@ -649,41 +581,6 @@ export class GrapevineNode implements Core {
     this.#download.remove(peer);
     this.#syncDirty = true;
     this.#act({ type: 'disconnect', peer, reason });
-  }
-
-  /** Replaces the deny rules: links to what they name are closed, and what they no longer name is dialled at once. */
-  setDeny(names: readonly string[], endpoints: readonly string[]): void {
-    this.deny.set({ names, endpoints });
-    this.dialer.setDeny((endpoint) => this.deny.deniesEndpoint(endpoint), this.#now);
-    for (const link of this.#links.values()) {
-      const version = this.#handshake.completed(link.peer);
-      const denied =
-        (version !== undefined && this.deny.deniesName(version.userAgent)) ||
-        (link.dialled !== undefined && this.deny.deniesEndpoint(link.dialled.target));
-      if (denied) this.disconnect(link.peer, 'a deny rule names it');
-    }
-  }
-
-  /** Replaces the rules of links: those that lead to what they name are slowed down, all others go as fast as they can. */
-  setLinks(rules: readonly LinkRule[]): void {
-    const before = new Map([...this.#links.keys()].map((peer) => [peer, this.#shapeOf(peer)]));
-    this.#linkRules.set(rules);
-    for (const peer of this.#links.keys()) {
-      const shape = this.#shapeOf(peer);
-      if (shape !== undefined || before.get(peer) !== undefined) this.#act({ type: 'shape', peer, shape });
-    }
-  }
-
-  #shapeOf(peer: PeerId): LinkShape | undefined {
-    const version = this.#handshake.completed(peer);
-    return version === undefined ? undefined : this.#linkRules.shapeFor(version.userAgent);
-  }
-
-  /** Its name in a devnet, else its address. */
-  #nameOf(peer: PeerId): string {
-    const name = devnetName(this.#handshake.completed(peer)?.userAgent ?? '');
-    const remote = this.#links.get(peer)?.remote;
-    return name ?? (remote === undefined ? `peer ${peer}` : formatEndpoint(remote));
   }
 
   /** Effects of machines become actions: messages become frames, offences cost what the one table says. */
@@ -1152,13 +1049,9 @@ export class GrapevineNode implements Core {
     return null;
   }
 
-  pingAll(): void {
-    this.#perform(this.#pings.pingAll(this.#now));
-  }
-
   /** False: all links are closed, and none are made or taken until it is true again. */
   setNetworkActive(active: boolean): void {
-    this.#networkActive = active;
+    this.overlay.active = active;
     if (active) return;
     for (const peer of this.#links.keys()) this.disconnect(peer, 'networking is off');
   }
@@ -1200,9 +1093,9 @@ export class GrapevineNode implements Core {
       localAddresses: this.#listen,
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
-      addresses: () => shuffled(this.#addresses.entries(), this.#random),
+      addresses: () => this.overlay.addresses(),
       ...own,
-      networkActive: this.#networkActive,
+      networkActive: this.overlay.active,
       traffic: this.#traffic(),
       templates: this.#templates,
     };
@@ -1219,8 +1112,8 @@ export class GrapevineNode implements Core {
 
   #summary(link: Link): PeerSummary {
     const { peer } = link;
-    const rtt = this.#pings.rtt(peer, this.#now);
-    const counts = this.#gossip.counts(peer);
+    const rtt = this.overlay.rtt(peer);
+    const counts = this.overlay.addressCounts(peer);
     const best = this.#headers.best(peer);
     return {
       id: peer,
@@ -1228,7 +1121,7 @@ export class GrapevineNode implements Core {
       transport: link.transport,
       remote: link.remote,
       local: link.local,
-      version: this.#handshake.completed(peer),
+      version: this.overlay.version(peer),
       dialled: link.dialled?.target,
       learned: link.dialled === undefined ? 'inbound' : link.dialled.manual ? 'manual' : 'gossip',
       connectedAt: link.connectedAt,

@@ -237,15 +237,15 @@ export class Requests {
         return node.judge(command.hash, command.type, () => reply(nothing));
       case 'add-node': {
         const { target, text, how } = command;
-        if (how === 'onetry') node.dialer.dialOnce(target);
+        if (how === 'onetry') node.overlay.dialer.dialOnce(target);
         else if (how === 'add') {
           if (this.#manual.size >= node.limits.maxAddedNodes) {
             return reply(error(RpcCode.misc, 'Error: Too many nodes were added; remove one first'));
           }
-          node.dialer.addManual(target, node.now);
+          node.overlay.dialer.addManual(target, node.now);
           this.#manual.add(text);
         } else {
-          node.dialer.removeManual(target);
+          node.overlay.dialer.removeManual(target);
           this.#manual.delete(text);
         }
         return reply(nothing);
@@ -270,10 +270,10 @@ export class Requests {
       case 'script-history':
         return this.#startScan(request, true, () => new ScriptHistory(command.hashes, command.single));
       case 'set-deny':
-        node.setDeny(command.names, command.endpoints);
+        node.overlay.setDeny(command.names, command.endpoints);
         return reply(nothing);
       case 'set-links':
-        node.setLinks(command.rules);
+        node.overlay.setLinks(command.rules);
         return reply(nothing);
       case 'check-proposal':
         return node.checkProposal(command.block, (reject) => reply(proposalAnswer(reject)));
@@ -282,7 +282,7 @@ export class Requests {
       case 'hold':
         return this.#hold(request, command.call);
       case 'ping':
-        node.pingAll();
+        node.overlay.pingAll();
         return reply(nothing);
       case 'set-network-active':
         node.setNetworkActive(command.active);

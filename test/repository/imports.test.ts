@@ -116,7 +116,13 @@ function breach({ file, target, typeOnly }: Import): string | undefined {
     inFolder(file, 'bench') ||
     file === 'devnet/processes.ts';
   if (inFolder(target, 'node/runtime') && !mayImportRuntime) return 'only commands and devnet/processes import runtime';
-  const coreFiles = ['node/node.ts', ...sharedByMachines];
+  const coreFiles = [
+    'node/node.ts',
+    'node/overlay.ts',
+    'node/requests.ts',
+    'node/transaction-flow.ts',
+    ...sharedByMachines,
+  ];
   if (coreFiles.includes(file) || inFolder(file, 'devnet/sim') || inFolder(file, 'node/verify')) {
     if (target.startsWith('node:') && !(inFolder(file, 'node/verify') && target === 'node:module')) {
       return 'the core and the simulator do no I/O';

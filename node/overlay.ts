@@ -1,0 +1,275 @@
+/**
+ * Whom this node is linked with: the way of a link from the dial or the open door to its end, and of the addresses by which
+ * further ones are found. Brings together the machines of peer/ and discovery/; what is said over a link once it stands
+ * (headers, blocks, transactions) is none of its business. The links themselves are node.ts's.
+ */
+import type { ChainParams } from '../consensus/params.ts';
+import type { Action, DialId, DialTarget, Endpoint, LinkShape, Millis, Notice, Now, PeerId, Row } from './boundary.ts';
+import { AddressGossip } from './discovery/address-gossip.ts';
+import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
+import { Dialer } from './discovery/dialer.ts';
+import type { Effect } from './effect.ts';
+import type { Limits } from './limits.ts';
+import type { Link } from './link.ts';
+import { DenyRules, devnetName } from './peer/deny.ts';
+import { Handshake, type HandshakeStep, type PeerVersion } from './peer/handshake.ts';
+import { JunkCounts } from './peer/junk-counts.ts';
+import { type LinkRule, LinkRules } from './peer/link-rules.ts';
+import { Pings, type RoundTrip } from './peer/ping.ts';
+import { type BatchItem, earliest, type Random, shuffled } from './ports.ts';
+import { formatEndpoint } from './wire/ip.ts';
+import type { GossipAddress, Message } from './wire/message.ts';
+
+/** What the node does for its overlay. */
+export interface OverlayHost {
+  now(): Now;
+  tipHeight(): number;
+  links(): ReadonlyMap<PeerId, Link>;
+  perform(effects: readonly Effect[]): void;
+  act(action: Action): void;
+  notice(notice: Notice): void;
+  disconnect(peer: PeerId, reason: string): void;
+  save(batch: readonly BatchItem[]): void;
+}
+
+export interface OverlayOptions {
+  readonly params: ChainParams;
+  readonly limits: Limits;
+  /** Forked here: one stream for each machine. */
+  readonly random: Random;
+  readonly services: bigint;
+  readonly userAgent: string;
+  /** What the address table saved. */
+  readonly rows: readonly Row[];
+  readonly listen: readonly Endpoint[];
+  readonly connect: readonly DialTarget[];
+  readonly pex: boolean;
+  readonly active: boolean;
+  readonly now: Now;
+  readonly host: OverlayHost;
+}
+
+export class Overlay {
+  readonly dialer: Dialer;
+  readonly deny = new DenyRules();
+  readonly #limits: Limits;
+  readonly #host: OverlayHost;
+  readonly #handshake: Handshake;
+  readonly #pings: Pings;
+  readonly #junk: JunkCounts;
+  readonly #addresses: AddressTable;
+  readonly #gossip: AddressGossip;
+  readonly #linkRules = new LinkRules();
+  readonly #shuffle: Random;
+  /** False while the user wants no links. */
+  #active: boolean;
+
+  constructor(options: OverlayOptions) {
+    const { params, limits, random, services, userAgent, rows, listen, pex, now, host } = options;
+    this.#limits = limits;
+    this.#host = host;
+    this.#active = options.active;
+    this.#shuffle = random.fork('shown addresses');
+    this.#handshake = new Handshake({ limits, random: random.fork('handshake'), services, userAgent });
+    this.#pings = new Pings({ limits, random: random.fork('ping') });
+    this.#junk = new JunkCounts(limits);
+    const own = listen;
+    this.#addresses = new AddressTable({ limits, params, random: random.fork('addresses'), rows, own, now });
+    this.#gossip = new AddressGossip({ limits, params, random: random.fork('gossip'), own, services, pex });
+    this.dialer = new Dialer({ limits, table: this.#addresses, own, pex });
+    for (const target of options.connect) this.dialer.addManual(target, now);
+  }
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** False: no links are made or taken until it is true again. Those that stand are the caller's to close. */
+  set active(active: boolean) {
+    this.#active = active;
+  }
+
+  // The life of a link
+
+  onLinkUp(link: Link): void {
+    const { peer, direction, remote, dialled } = link;
+    if (direction === 'outbound' && dialled === undefined) return this.#host.disconnect(peer, 'it was not asked for');
+    if (!this.#active) return this.#host.disconnect(peer, 'networking is off');
+    if (direction === 'inbound') {
+      let inbound = 0;
+      for (const other of this.#host.links().values()) if (other.direction === 'inbound') inbound++;
+      if (inbound > this.#limits.maxInbound) return this.#host.disconnect(peer, 'too many inbound links');
+    }
+    const required = dialled === undefined || dialled.manual ? {} : { requiredServices: REQUIRED_SERVICES };
+    const first = { direction, remote, ...required };
+    this.#host.perform(this.#handshake.add(peer, first, this.#host.tipHeight(), this.#host.now()));
+  }
+
+  onDialFailed(dial: DialId, reason: string): void {
+    this.#tellUnreached(this.dialer.onDialFailed(dial, this.#host.now()), reason);
+  }
+
+  /** Bytes came from the peer. */
+  onTraffic(peer: PeerId): void {
+    this.#pings.onTraffic(peer, this.#host.now());
+  }
+
+  /** A message that told us nothing. */
+  onJunk(peer: PeerId): void {
+    this.#host.perform(this.#junk.onJunk(peer, this.#host.now()));
+  }
+
+  /** The handshake's part of every message. `completed` is set once: then `welcome` it, and tell the other machines. */
+  onMessage(peer: PeerId, message: Message): HandshakeStep {
+    const step = this.#handshake.onMessage(peer, message, this.#host.tipHeight(), this.#host.now());
+    this.#host.perform(step.effects);
+    if (step.reachedSelf !== undefined) this.dialer.onSelf(step.reachedSelf);
+    return step;
+  }
+
+  /** A peer whose handshake is complete. False where it is not welcome, and leaves. */
+  welcome(link: Link, version: PeerVersion): boolean {
+    const { peer, direction, remote } = link;
+    const now = this.#host.now();
+    if (this.deny.deniesName(version.userAgent)) {
+      this.#host.disconnect(peer, 'a deny rule names it');
+      return false;
+    }
+    this.#host.notice({ kind: 'peer', peer, userAgent: version.userAgent, direction, remote });
+    const shape = this.#linkRules.shapeFor(version.userAgent);
+    if (shape !== undefined) this.#host.act({ type: 'shape', peer, shape });
+    this.dialer.onHandshake(peer, version.services, now);
+    this.#host.perform(this.#pings.add(peer, now));
+    this.#host.perform(this.#gossip.add(peer, { direction, remote, addrV2: version.addrV2 }, now));
+    return true;
+  }
+
+  onLinkDown(link: Link, reason: string): void {
+    const { peer } = link;
+    if (this.#handshake.completed(peer) !== undefined) this.#host.notice({ kind: 'peer-gone', peer, reason });
+    this.#handshake.remove(peer);
+    this.#pings.remove(peer);
+    this.#junk.remove(peer);
+    this.#gossip.remove(peer);
+    const unreached = this.dialer.onLinkDown(peer, this.#host.now());
+    this.#tellUnreached(unreached, `${reason}, before the handshake: it may be of another network`);
+  }
+
+  /** Whoever named a peer should hear why there is no link: it may not run, or be of another network. */
+  #tellUnreached(target: DialTarget | undefined, reason: string): void {
+    if (target === undefined) return;
+    const { host, port } = target;
+    this.#host.notice({ kind: 'not-connected', remote: { host, port }, reason });
+  }
+
+  // Messages of the overlay
+
+  onPing(peer: PeerId, nonce: bigint): void {
+    this.#host.perform(this.#pings.onPing(peer, nonce));
+  }
+
+  onPong(peer: PeerId, nonce: bigint): void {
+    this.#pings.onPong(peer, nonce, this.#host.now());
+  }
+
+  onGetaddr(peer: PeerId): void {
+    this.#host.perform(this.#gossip.onGetaddr(peer, (at) => this.#addresses.sample(at), this.#host.now()));
+  }
+
+  onAddresses(peer: PeerId, addresses: readonly GossipAddress[]): void {
+    const now = this.#host.now();
+    const { effects, learned, listens } = this.#gossip.onAddresses(peer, addresses, now);
+    this.#host.perform(effects);
+    this.#addresses.add(learned, now);
+    for (const endpoint of listens) this.dialer.onInboundEndpoint(peer, endpoint);
+  }
+
+  // Time
+
+  /** Dials whom it is time to dial. */
+  dial(): void {
+    if (!this.#active) return;
+    for (const { dial, target } of this.dialer.tick(this.#host.now())) this.#host.act({ type: 'dial', dial, target });
+  }
+
+  tick(): void {
+    const now = this.#host.now();
+    this.#host.perform(this.#handshake.tick(now));
+    this.#host.perform(this.#pings.tick(now));
+    this.#host.perform(this.#gossip.tick(now));
+    this.#host.save(this.#addresses.tick(now));
+  }
+
+  nextDeadline(): Millis | undefined {
+    const machines = [this.#handshake, this.#pings, this.#addresses, this.#gossip];
+    let next = this.#active ? this.dialer.nextDeadline() : undefined;
+    for (const machine of machines) next = earliest(next, machine.nextDeadline());
+    return next;
+  }
+
+  onStop(): void {
+    this.#host.save(this.#addresses.save());
+  }
+
+  // What users ask for
+
+  pingAll(): void {
+    this.#host.perform(this.#pings.pingAll(this.#host.now()));
+  }
+
+  /** Replaces the deny rules: links to what they name are closed, and what they no longer name is dialled at once. */
+  setDeny(names: readonly string[], endpoints: readonly string[]): void {
+    this.deny.set({ names, endpoints });
+    this.dialer.setDeny((endpoint) => this.deny.deniesEndpoint(endpoint), this.#host.now());
+    for (const { peer, dialled } of this.#host.links().values()) {
+      const version = this.#handshake.completed(peer);
+      const denied =
+        (version !== undefined && this.deny.deniesName(version.userAgent)) ||
+        (dialled !== undefined && this.deny.deniesEndpoint(dialled.target));
+      if (denied) this.#host.disconnect(peer, 'a deny rule names it');
+    }
+  }
+
+  /** Replaces the rules of links: those that lead to what they name are slowed down, all others go as fast as they can. */
+  setLinks(rules: readonly LinkRule[]): void {
+    const peers = [...this.#host.links().keys()];
+    const before = new Map(peers.map((peer) => [peer, this.#shapeOf(peer)]));
+    this.#linkRules.set(rules);
+    for (const peer of peers) {
+      const shape = this.#shapeOf(peer);
+      if (shape !== undefined || before.get(peer) !== undefined) this.#host.act({ type: 'shape', peer, shape });
+    }
+  }
+
+  #shapeOf(peer: PeerId): LinkShape | undefined {
+    const version = this.#handshake.completed(peer);
+    return version === undefined ? undefined : this.#linkRules.shapeFor(version.userAgent);
+  }
+
+  // What is known
+
+  /** What the peer said of itself; undefined before the handshake is complete. */
+  version(peer: PeerId): PeerVersion | undefined {
+    return this.#handshake.completed(peer);
+  }
+
+  /** Its name in a devnet, else its address. */
+  nameOf(peer: PeerId): string {
+    const name = devnetName(this.version(peer)?.userAgent ?? '');
+    const remote = this.#host.links().get(peer)?.remote;
+    return name ?? (remote === undefined ? `peer ${peer}` : formatEndpoint(remote));
+  }
+
+  rtt(peer: PeerId): RoundTrip {
+    return this.#pings.rtt(peer, this.#host.now());
+  }
+
+  addressCounts(peer: PeerId): ReturnType<AddressGossip['counts']> {
+    return this.#gossip.counts(peer);
+  }
+
+  /** All addresses that are known, in random order. */
+  addresses(): GossipAddress[] {
+    return shuffled(this.#addresses.entries(), this.#shuffle);
+  }
+}
