@@ -66,6 +66,13 @@ export class Link {
     }
   }
 
+  /** Bytes that are held because their message is not complete, or not read. */
+  get heldBytes(): number {
+    let bytes = this.#parser.partialBytes;
+    for (const piece of this.#pieces) bytes += piece.length;
+    return bytes;
+  }
+
   /** Something that has come is not read yet. */
   get isBehind(): boolean {
     return this.#frames !== undefined || this.#pieces.length > 0;

@@ -44,6 +44,7 @@ import { buildTemplate, type Template, type TemplateOptions } from './mining/tem
 import { Overlay } from './overlay.ts';
 import type { PeerVersion } from './peer/handshake.ts';
 import { consequence, describeOffence } from './peer/misbehaviour.ts';
+import { ReceiveBuffers } from './peer/receive-buffers.ts';
 import { SendBuffers } from './peer/send-buffers.ts';
 import type { BlockFiles, Core, Random, Store } from './ports.ts';
 import { earliest, StoreDamage } from './ports.ts';
@@ -139,6 +140,7 @@ export class GrapevineNode implements Core {
   readonly #startedAt: Now;
 
   readonly #buffers: SendBuffers;
+  readonly #received: ReceiveBuffers;
   readonly #headers: HeaderSync;
   readonly #download: BlockDownload;
   readonly #announcements: Announcements;
@@ -219,6 +221,7 @@ export class GrapevineNode implements Core {
     });
 
     this.#buffers = new SendBuffers(limits);
+    this.#received = new ReceiveBuffers(limits);
     this.overlay = new Overlay({
       params,
       limits,
@@ -424,6 +427,7 @@ export class GrapevineNode implements Core {
     this.#backlog.delete(peer);
     this.overlay.onLinkDown(link, reason);
     this.#buffers.remove(peer);
+    this.#received.remove(peer);
     this.#headers.remove(peer);
     this.#download.remove(peer);
     this.#announcements.remove(peer);
@@ -470,6 +474,16 @@ export class GrapevineNode implements Core {
     const full = this.#buffers.isFull(peer);
     if (!full && (link.isBehind || this.#serving.pending(peer) > 0)) this.#backlog.add(peer);
     this.#gate(link);
+    if (this.#received.set(peer, link.heldBytes)) this.#freeReceived();
+  }
+
+  /** Too much is held of streams: the inbound peer of which most is held has to go. */
+  #freeReceived(): void {
+    const inbound = (peer: PeerId) => this.#links.get(peer)?.direction === 'inbound';
+    const largest = this.#received.largest(inbound);
+    if (largest === undefined) return;
+    this.#received.remove(largest);
+    this.disconnect(largest, 'holds too much memory with messages that do not end');
   }
 
   /** Nothing is read from a peer that does not take what we send, nor from one that has sent more than we have read. */
