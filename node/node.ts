@@ -30,9 +30,11 @@ import type {
 import { type ChainProgress, ChainState, type ChainUpdate } from './chain/chain-state.ts';
 import { type HeaderNode, HeaderTree } from './chain/header-tree.ts';
 import { AddressGossip } from './discovery/address-gossip.ts';
+import { isLoopback } from './discovery/address-rules.ts';
 import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
 import { Dialer, type DialOrder } from './discovery/dialer.ts';
 import type { Effect } from './effect.ts';
+import { evictionCandidates } from './eviction-candidates.ts';
 import { ItemTrace } from './item-trace.ts';
 import type { Limits } from './limits.ts';
 import { Link } from './link.ts';
@@ -44,7 +46,9 @@ import { SavedTransactions } from './mempool/saved-transactions.ts';
 import { type GenerateId, GenerateJobs, type GenerateOrder, type GenerateStep } from './mining/generate.ts';
 import { checkProposal } from './mining/proposal.ts';
 import { buildTemplate, type Template, type TemplateOptions } from './mining/template.ts';
+import { BANS_KEY, Bans } from './peer/bans.ts';
 import { DenyRules, devnetName } from './peer/deny.ts';
+import { netgroupKeys, selectEviction } from './peer/eviction.ts';
 import { Handshake, type PeerVersion } from './peer/handshake.ts';
 import { JunkCounts } from './peer/junk-counts.ts';
 import { type LinkRule, LinkRules } from './peer/link-rules.ts';
@@ -62,10 +66,12 @@ import { BlockDownload } from './sync/block-download.ts';
 import { HeaderSync } from './sync/header-sync.ts';
 import { Serving } from './sync/serving.ts';
 import { TransactionFlow } from './transaction-flow.ts';
+import { gossipAddress } from './wire/address.ts';
 import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
 import { formatEndpoint } from './wire/ip.ts';
 import {
+  type AddressNetwork,
   INV_BLOCK,
   INV_WITNESS_BLOCK,
   type Inventory,
@@ -74,6 +80,7 @@ import {
   SERVICE_WEBSOCKET,
   SERVICE_WITNESS,
 } from './wire/message.ts';
+import { isWithin, type Subnet } from './wire/subnet.ts';
 
 export const VERSION = '0.1.0';
 const SERVICES = SERVICE_NETWORK | SERVICE_WITNESS | SERVICE_WEBSOCKET;
@@ -139,6 +146,9 @@ export class GrapevineNode implements Core {
   readonly dialer: Dialer;
   readonly transactions: TransactionFlow;
   readonly deny = new DenyRules();
+  readonly #bans: Bans;
+  /** The secret order of netgroups for eviction. */
+  readonly #netgroupKey: (netgroup: string) => number;
   readonly #linkRules = new LinkRules();
   /** Undefined unless items are traced. */
   readonly #items: ItemTrace | undefined;
@@ -243,6 +253,8 @@ export class GrapevineNode implements Core {
       services: SERVICES,
       userAgent: this.#userAgent,
     });
+    this.#bans = new Bans({ limits, saved: store.get(BANS_KEY), now: options.now });
+    this.#netgroupKey = netgroupKeys(random.fork('eviction'));
     this.#pings = new Pings({ limits, random: random.fork('ping') });
     this.#junk = new JunkCounts(limits);
     this.#buffers = new SendBuffers(limits);
@@ -264,6 +276,7 @@ export class GrapevineNode implements Core {
     });
     this.dialer = new Dialer({ limits, table: this.#addresses, own: listen, pex });
     for (const target of options.connect) this.dialer.addManual(target, options.now);
+    this.#tellDialer();
     this.#headers = new HeaderSync(this.tree, limits);
     this.#download = new BlockDownload(this.tree, limits);
     this.#announcements = new Announcements(this.tree, limits);
@@ -287,6 +300,7 @@ export class GrapevineNode implements Core {
         perform: (effects) => this.#perform(effects),
         save: (batch) => this.#save(batch),
         notice: (notice) => this.notice(notice),
+        onDelivered: (peer) => this.#links.get(peer)?.onNewTransaction(this.#now),
       },
     });
     // They are judged by the chain as it was when the last run ended: a start may have to go on to the best tip first.
@@ -328,6 +342,7 @@ export class GrapevineNode implements Core {
     const machines = [
       this.#handshake,
       this.#pings,
+      this.#bans,
       this.#addresses,
       this.#gossip,
       ...(this.#networkActive ? [this.dialer] : []),
@@ -404,6 +419,7 @@ export class GrapevineNode implements Core {
     this.#perform(this.#headers.tick(now));
     this.#perform(this.#download.tick(now));
     this.#save(this.#addresses.tick(now));
+    if (this.#bans.tick(now)) this.#onBansChanged();
     this.#orphans.tick(now);
     this.#steps(this.#generate.tick(now));
     if (this.#initialSync && this.#initialSyncDeadline <= now.mono) this.#leaveInitialSync();
@@ -443,13 +459,32 @@ export class GrapevineNode implements Core {
     this.#links.set(peer, link);
     if (direction === 'outbound' && dialled === undefined) return this.disconnect(peer, 'it was not asked for');
     if (!this.#networkActive) return this.disconnect(peer, 'networking is off');
-    if (direction === 'inbound') {
-      let inbound = 0;
-      for (const other of this.#links.values()) if (other.direction === 'inbound') inbound++;
-      if (inbound > this.limits.maxInbound) return this.disconnect(peer, 'too many inbound links');
-    }
+    const refused = link.kind === 'manual' ? undefined : this.#refusal(link);
+    if (refused !== undefined) return this.disconnect(peer, refused);
     const required = dialled === undefined || dialled.manual ? {} : { requiredServices: REQUIRED_SERVICES };
     this.#perform(this.#handshake.add(peer, { direction, remote, ...required }, this.chain.tip.height, this.#now));
+  }
+
+  /** Why a new link may not stay, or undefined; it may take the place of another. */
+  #refusal(link: Link): string | undefined {
+    const { host } = link.remote;
+    if (this.#bans.isBanned(host, this.#now)) return 'it is banned';
+    const discouraged = this.#bans.isDiscouraged(host);
+    if (link.direction === 'outbound') return discouraged ? 'it is discouraged' : undefined;
+    const { maxInbound } = this.limits;
+    const candidates = evictionCandidates(this.#links.values(), link, {
+      version: (peer) => this.#handshake.completed(peer),
+      minPingMs: (peer) => this.#pings.rtt(peer, this.#now).minMs,
+      isDiscouraged: (other) => this.#bans.isDiscouraged(other),
+      isLocal: (other) => !this.params.loopbackRoutable && isLoopback(other),
+      requiredServices: REQUIRED_SERVICES,
+    });
+    if (discouraged && candidates.length + 1 >= maxInbound) return 'it is discouraged, and places are few';
+    if (candidates.length < maxInbound) return undefined;
+    const victim = selectEviction(candidates, this.#netgroupKey);
+    if (victim === undefined) return 'too many inbound links, all of them of more use';
+    this.disconnect(victim, 'its place was taken by a newer peer');
+    return undefined;
   }
 
   #onLinkDown(peer: PeerId, reason: string): void {
@@ -595,7 +630,6 @@ export class GrapevineNode implements Core {
       case 'block':
         return this.#onPeerBlock(link, message.block, payload);
       case 'tx':
-        link.lastTransaction = this.#now.unix;
         return this.transactions.onPeerTransaction(peer, message.tx);
       case 'feefilter':
         return this.#relay.onFeeFilter(peer, message.satPerKvb);
@@ -654,7 +688,7 @@ export class GrapevineNode implements Core {
   /** Replaces the deny rules: links to what they name are closed, and what they no longer name is dialled at once. */
   setDeny(names: readonly string[], endpoints: readonly string[]): void {
     this.deny.set({ names, endpoints });
-    this.dialer.setDeny((endpoint) => this.deny.deniesEndpoint(endpoint), this.#now);
+    this.#tellDialer();
     for (const link of this.#links.values()) {
       const version = this.#handshake.completed(link.peer);
       const denied =
@@ -662,6 +696,43 @@ export class GrapevineNode implements Core {
         (link.dialled !== undefined && this.deny.deniesEndpoint(link.dialled.target));
       if (denied) this.disconnect(link.peer, 'a deny rule names it');
     }
+  }
+
+  #tellDialer(): void {
+    const mayNotDial = (endpoint: Endpoint) => {
+      const { host } = endpoint;
+      if (this.deny.deniesEndpoint(endpoint) || this.#bans.isBanned(host, this.#now)) return true;
+      // Whom the user named is never given up for what some peer of that host has done.
+      return this.#bans.isDiscouraged(host) && !this.dialer.manualTargets().some((target) => target.host === host);
+    };
+    this.dialer.setDeny(mayNotDial, this.#now);
+  }
+
+  /** Until that moment there are no links with the subnet but those that the user dials. False where too many are banned. */
+  ban(subnet: Subnet, until: UnixSeconds): boolean {
+    if (!this.#bans.ban(subnet, until, this.#now)) return false;
+    for (const { peer, remote } of this.#links.values()) {
+      if (isWithin(remote.host, subnet)) this.disconnect(peer, 'it is banned');
+    }
+    this.#onBansChanged();
+    return true;
+  }
+
+  /** False where that subnet was not banned. */
+  unban(subnet: Subnet): boolean {
+    const found = this.#bans.unban(subnet, this.#now);
+    this.#onBansChanged();
+    return found;
+  }
+
+  clearBans(): void {
+    this.#bans.clear(this.#now);
+    this.#onBansChanged();
+  }
+
+  #onBansChanged(): void {
+    this.#save(this.#bans.save());
+    this.#tellDialer();
   }
 
   /** Replaces the rules of links: those that lead to what they name are slowed down, all others go as fast as they can. */
@@ -703,7 +774,12 @@ export class GrapevineNode implements Core {
           break;
         case 'misbehaved': {
           const { peer, why } = effect;
-          if (consequence(why) === 'ignore') break;
+          const cost = consequence(why);
+          if (cost === 'ignore') break;
+          const link = this.#links.get(peer);
+          if (cost === 'discourage' && link !== undefined && link.kind !== 'manual') {
+            this.#bans.discourage(link.remote.host);
+          }
           const reason = describeOffence(why);
           this.notice({ kind: 'misbehaved', peer, reason });
           this.disconnect(peer, reason);
@@ -805,7 +881,6 @@ export class GrapevineNode implements Core {
   #onPeerBlock(link: Link, block: Block, bytes: Bytes): void {
     const { peer } = link;
     const { hash, prevHash } = block.header;
-    link.lastBlock = this.#now.unix;
     const requested = this.#download.onBlock(peer, hash, this.#now);
     this.#syncDirty = true;
     const parent = this.tree.get(prevHash);
@@ -822,6 +897,7 @@ export class GrapevineNode implements Core {
       this.#items?.onBlockRejected(hash, parent.height + 1, peer, reject.reason);
       return this.#perform([{ type: 'misbehaved', peer, why: reject }]);
     }
+    link.onNewBlock(this.#now);
     this.#blockSources.set(hash, peer);
     // Bodies that wait for an ancestor are few; the oldest entry is the one that matters least.
     if (this.#blockSources.size > this.limits.blockWindow) {
@@ -1201,6 +1277,8 @@ export class GrapevineNode implements Core {
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
       addresses: () => shuffled(this.#addresses.entries(), this.#random),
+      addressCounts: () => this.#addressCounts(),
+      bans: () => this.#bans.list(this.#now),
       ...own,
       networkActive: this.#networkActive,
       traffic: this.#traffic(),
@@ -1217,6 +1295,24 @@ export class GrapevineNode implements Core {
     return { sent, received };
   }
 
+  /** Known addresses by network; the table does not tell those apart that were reached. */
+  #addressCounts(): ReturnType<RpcContext['addressCounts']> {
+    const counts = new Map<AddressNetwork, { new: number; tried: number }>();
+    for (const { network } of this.#addresses.entries()) {
+      counts.set(network, { new: (counts.get(network)?.new ?? 0) + 1, tried: 0 });
+    }
+    return counts;
+  }
+
+  /** An address from the user, as if its node had told it of itself; `tried`: as if it had been reached. */
+  addAddress(endpoint: Endpoint, tried: boolean): 'added' | 'not-new' | 'not-tried' {
+    const services = REQUIRED_SERVICES;
+    const address = gossipAddress(endpoint, services, this.#now.unix);
+    if (address === undefined || this.#addresses.add([address], this.#now).length === 0) return 'not-new';
+    if (tried) this.#addresses.onConnected(endpoint, services, this.#now);
+    return 'added';
+  }
+
   #summary(link: Link): PeerSummary {
     const { peer } = link;
     const rtt = this.#pings.rtt(peer, this.#now);
@@ -1230,7 +1326,10 @@ export class GrapevineNode implements Core {
       local: link.local,
       version: this.#handshake.completed(peer),
       dialled: link.dialled?.target,
-      learned: link.dialled === undefined ? 'inbound' : link.dialled.manual ? 'manual' : 'gossip',
+      kind: link.kind,
+      learned: link.kind === 'inbound' || link.kind === 'manual' ? link.kind : 'gossip',
+      netgroup: link.netgroup,
+      memoryBytes: this.#buffers.size(peer) + link.heldBytes,
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,
       lastReceive: link.lastReceive,

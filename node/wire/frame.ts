@@ -55,6 +55,11 @@ export class FrameParser {
     this.#maxBytes = maxBytes;
   }
 
+  /** Memory held for a message that has come in part. */
+  get partialBytes(): number {
+    return this.#payload.length;
+  }
+
   /** Takes the next piece of the stream and returns the frames that it completes, in order. */
   push(bytes: Bytes): Frame[] {
     return [...this.frames(bytes)];
