@@ -194,10 +194,15 @@ describe('of those whom no rule keeps', () => {
     expect(victimOf((_, n) => ({ netgroup: n >= 50 ? 'group 50' : `group ${n}` }))).toBe(59);
   });
 
-  test('who serves nothing is no block provider', () => {
-    // All brought their blocks at one time: services and age decide, and the young ones without services are not kept.
-    const idle = (_: EvictionCandidate, n: number) => ({ relaysTransactions: n < 50, usefulServices: n < 59 });
-    expect(victimOf(idle)).toBe(59);
+  test('where nobody brought a block, those that could are kept rather than the old', () => {
+    expect(victimOf((_, n) => ({ usefulServices: n >= 56 }))).toBe(55);
+  });
+
+  test('who serves no blocks has no place among those that want blocks only', () => {
+    const idle = (serves: boolean) =>
+      victimOf((_, n) => ({ relaysTransactions: n !== 59, usefulServices: serves, lastBlock: n < 20 ? 1 : 0 }));
+    expect(idle(true)).toBe(58);
+    expect(idle(false)).toBe(59);
   });
 });
 
