@@ -1,5 +1,5 @@
 /**
- * Hosts that we want no links with. A *ban* is the user's: a subnet until a moment, kept over restarts, dialled nor
+ * Hosts that we want no links with. A *ban* is the user's: a subnet until a moment, kept over restarts: neither dialled nor
  * answered. *Discouragement* is ours: a host whose peer broke the rules is not dialled any more, is refused while the places
  * for inbound links are nearly all taken, and goes first when one of these must go. It is by address, bounded (the oldest is
  * forgotten) and ends with the process: many may share an address, and addresses change hands.
