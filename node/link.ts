@@ -1,7 +1,18 @@
 /** What node.ts keeps of one link besides what the machines keep: its ends, its frame parser and its counters. */
 import type { Bytes } from '../consensus/brand.ts';
-import type { Direction, Endpoint, Event, Now, PeerId, Transport, UnixSeconds } from './boundary.ts';
+import type {
+  ConnectionKind,
+  Direction,
+  Endpoint,
+  Event,
+  Millis,
+  Now,
+  PeerId,
+  Transport,
+  UnixSeconds,
+} from './boundary.ts';
 import type { DialledLink } from './discovery/dialer.ts';
+import { netgroup } from './netgroup.ts';
 import { type Frame, FrameParser } from './wire/frame.ts';
 
 export class Link {
@@ -10,11 +21,16 @@ export class Link {
   readonly transport: Transport;
   readonly remote: Endpoint;
   readonly local: Endpoint;
+  /** Of the other end. */
+  readonly netgroup: string;
   readonly #parser: FrameParser;
   /** Pieces of the stream that have come and are not read yet, and the frames of the one being read. */
   #pieces: Bytes[] = [];
   #frames: Iterator<Frame, void> | undefined;
+  /** Length of the piece that is being read. */
+  #reading = 0;
   readonly connectedAt: UnixSeconds;
+  readonly connectedMs: Millis;
   /** How it was dialled; undefined for inbound links. */
   readonly dialled: DialledLink | undefined;
   /** We asked for it to be closed: what still comes is ignored. */
@@ -23,8 +39,11 @@ export class Link {
   paused = false;
   lastSend: UnixSeconds = 0;
   lastReceive: UnixSeconds = 0;
+  /** When it last brought a transaction that entered our pool, and a block that we did not have; by both clocks. */
   lastTransaction: UnixSeconds = 0;
+  lastTransactionMs: Millis | undefined;
   lastBlock: UnixSeconds = 0;
+  lastBlockMs: Millis | undefined;
   bytesSent = 0;
   bytesReceived = 0;
   readonly sentByType = new Map<string, number>();
@@ -42,9 +61,26 @@ export class Link {
     this.transport = event.transport;
     this.remote = event.remote;
     this.local = event.local;
+    this.netgroup = netgroup(event.remote);
     this.#parser = new FrameParser(magic, maxMessageBytes);
     this.connectedAt = now.unix;
+    this.connectedMs = now.mono;
     this.dialled = dialled;
+  }
+
+  get kind(): ConnectionKind {
+    if (this.dialled === undefined) return 'inbound';
+    return this.dialled.manual ? 'manual' : 'outbound-full-relay';
+  }
+
+  onNewTransaction(now: Now): void {
+    this.lastTransaction = now.unix;
+    this.lastTransactionMs = now.mono;
+  }
+
+  onNewBlock(now: Now): void {
+    this.lastBlock = now.unix;
+    this.lastBlockMs = now.mono;
   }
 
   /** Takes a piece of the stream. Its frames come out of `nextFrame`. */
@@ -58,24 +94,26 @@ export class Link {
       if (this.#frames === undefined) {
         const piece = this.#pieces.shift();
         if (piece === undefined) return undefined;
+        this.#reading = piece.length;
         this.#frames = this.#parser.frames(piece);
       }
       const { value, done } = this.#frames.next();
       if (done !== true) return value;
       this.#frames = undefined;
+      this.#reading = 0;
     }
-  }
-
-  /** Bytes that are held because their message is not complete, or not read. */
-  get heldBytes(): number {
-    let bytes = this.#parser.partialBytes;
-    for (const piece of this.#pieces) bytes += piece.length;
-    return bytes;
   }
 
   /** Something that has come is not read yet. */
   get isBehind(): boolean {
     return this.#frames !== undefined || this.#pieces.length > 0;
+  }
+
+  /** Bytes of what has come and is not read yet. */
+  get heldBytes(): number {
+    let bytes = this.#parser.partialBytes + this.#reading;
+    for (const piece of this.#pieces) bytes += piece.length;
+    return bytes;
   }
 
   countSent(type: string, bytes: number, now: Now): void {

@@ -42,6 +42,7 @@ import { type GenerateId, GenerateJobs, type GenerateOrder, type GenerateStep } 
 import { checkProposal } from './mining/proposal.ts';
 import { buildTemplate, type Template, type TemplateOptions } from './mining/template.ts';
 import { Overlay } from './overlay.ts';
+import { BANS_KEY } from './peer/bans.ts';
 import type { PeerVersion } from './peer/handshake.ts';
 import { consequence, describeOffence } from './peer/misbehaviour.ts';
 import { ReceiveBuffers } from './peer/receive-buffers.ts';
@@ -229,6 +230,7 @@ export class GrapevineNode implements Core {
       services: SERVICES,
       userAgent: this.#userAgent,
       rows: options.rows.addresses,
+      savedBans: store.get(BANS_KEY),
       listen,
       connect: options.connect,
       pex,
@@ -268,6 +270,7 @@ export class GrapevineNode implements Core {
         perform: (effects) => this.#perform(effects),
         save: (batch) => this.#save(batch),
         notice: (notice) => this.notice(notice),
+        onDelivered: (peer) => this.#links.get(peer)?.onNewTransaction(this.#now),
       },
     });
     // They are judged by the chain as it was when the last run ended: a start may have to go on to the best tip first.
@@ -552,7 +555,6 @@ export class GrapevineNode implements Core {
       case 'block':
         return this.#onPeerBlock(link, message.block, payload);
       case 'tx':
-        link.lastTransaction = this.#now.unix;
         return this.transactions.onPeerTransaction(peer, message.tx);
       case 'feefilter':
         return this.#relay.onFeeFilter(peer, message.satPerKvb);
@@ -614,7 +616,9 @@ export class GrapevineNode implements Core {
           break;
         case 'misbehaved': {
           const { peer, why } = effect;
-          if (consequence(why) === 'ignore') break;
+          const cost = consequence(why);
+          if (cost === 'ignore') break;
+          if (cost === 'discourage') this.overlay.discourage(peer);
           const reason = describeOffence(why);
           this.notice({ kind: 'misbehaved', peer, reason });
           this.disconnect(peer, reason);
@@ -716,7 +720,6 @@ export class GrapevineNode implements Core {
   #onPeerBlock(link: Link, block: Block, bytes: Bytes): void {
     const { peer } = link;
     const { hash, prevHash } = block.header;
-    link.lastBlock = this.#now.unix;
     const requested = this.#download.onBlock(peer, hash, this.#now);
     this.#syncDirty = true;
     const parent = this.tree.get(prevHash);
@@ -733,6 +736,7 @@ export class GrapevineNode implements Core {
       this.#items?.onBlockRejected(hash, parent.height + 1, peer, reject.reason);
       return this.#perform([{ type: 'misbehaved', peer, why: reject }]);
     }
+    link.onNewBlock(this.#now);
     this.#blockSources.set(hash, peer);
     // Bodies that wait for an ancestor are few; the oldest entry is the one that matters least.
     if (this.#blockSources.size > this.limits.blockWindow) {
@@ -1108,6 +1112,8 @@ export class GrapevineNode implements Core {
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
       addresses: () => this.overlay.addresses(),
+      addressCounts: () => this.overlay.addressCounts(),
+      bans: () => this.overlay.bans(),
       ...own,
       networkActive: this.overlay.active,
       traffic: this.#traffic(),
@@ -1127,7 +1133,7 @@ export class GrapevineNode implements Core {
   #summary(link: Link): PeerSummary {
     const { peer } = link;
     const rtt = this.overlay.rtt(peer);
-    const counts = this.overlay.addressCounts(peer);
+    const counts = this.overlay.gossipCounts(peer);
     const best = this.#headers.best(peer);
     return {
       id: peer,
@@ -1137,7 +1143,10 @@ export class GrapevineNode implements Core {
       local: link.local,
       version: this.overlay.version(peer),
       dialled: link.dialled?.target,
-      learned: link.dialled === undefined ? 'inbound' : link.dialled.manual ? 'manual' : 'gossip',
+      kind: link.kind,
+      learned: link.kind === 'inbound' || link.kind === 'manual' ? link.kind : 'gossip',
+      netgroup: link.netgroup,
+      memoryBytes: this.#buffers.size(peer) + link.heldBytes,
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,
       lastReceive: link.lastReceive,

@@ -3,22 +3,41 @@
  * further ones are found. Brings together the machines of peer/ and discovery/; what is said over a link once it stands
  * (headers, blocks, transactions) is none of its business. The links themselves are node.ts's.
  */
+import type { Bytes } from '../consensus/brand.ts';
 import type { ChainParams } from '../consensus/params.ts';
-import type { Action, DialId, DialTarget, Endpoint, LinkShape, Millis, Notice, Now, PeerId, Row } from './boundary.ts';
+import type {
+  Action,
+  DialId,
+  DialTarget,
+  Endpoint,
+  LinkShape,
+  Millis,
+  Notice,
+  Now,
+  PeerId,
+  Row,
+  UnixSeconds,
+} from './boundary.ts';
 import { AddressGossip } from './discovery/address-gossip.ts';
+import { isLoopback } from './discovery/address-rules.ts';
 import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
 import { Dialer } from './discovery/dialer.ts';
 import type { Effect } from './effect.ts';
+import { evictionCandidates } from './eviction-candidates.ts';
 import type { Limits } from './limits.ts';
 import type { Link } from './link.ts';
+import { type Ban, Bans } from './peer/bans.ts';
 import { DenyRules, devnetName } from './peer/deny.ts';
+import { netgroupKeys, selectEviction } from './peer/eviction.ts';
 import { Handshake, type HandshakeStep, type PeerVersion } from './peer/handshake.ts';
 import { JunkCounts } from './peer/junk-counts.ts';
 import { type LinkRule, LinkRules } from './peer/link-rules.ts';
 import { Pings, type RoundTrip } from './peer/ping.ts';
 import { type BatchItem, earliest, type Random, shuffled } from './ports.ts';
+import { gossipAddress } from './wire/address.ts';
 import { formatEndpoint } from './wire/ip.ts';
-import type { GossipAddress, Message } from './wire/message.ts';
+import type { AddressNetwork, GossipAddress, Message } from './wire/message.ts';
+import { isWithin, type Subnet } from './wire/subnet.ts';
 
 /** What the node does for its overlay. */
 export interface OverlayHost {
@@ -41,6 +60,8 @@ export interface OverlayOptions {
   readonly userAgent: string;
   /** What the address table saved. */
   readonly rows: readonly Row[];
+  /** What `Bans` saved. */
+  readonly savedBans: Bytes | undefined;
   readonly listen: readonly Endpoint[];
   readonly connect: readonly DialTarget[];
   readonly pex: boolean;
@@ -52,11 +73,15 @@ export interface OverlayOptions {
 export class Overlay {
   readonly dialer: Dialer;
   readonly deny = new DenyRules();
+  readonly #params: ChainParams;
   readonly #limits: Limits;
   readonly #host: OverlayHost;
   readonly #handshake: Handshake;
   readonly #pings: Pings;
   readonly #junk: JunkCounts;
+  readonly #bans: Bans;
+  /** The secret order of netgroups for eviction. */
+  readonly #netgroupKey: (netgroup: string) => number;
   readonly #addresses: AddressTable;
   readonly #gossip: AddressGossip;
   readonly #linkRules = new LinkRules();
@@ -66,6 +91,7 @@ export class Overlay {
 
   constructor(options: OverlayOptions) {
     const { params, limits, random, services, userAgent, rows, listen, pex, now, host } = options;
+    this.#params = params;
     this.#limits = limits;
     this.#host = host;
     this.#active = options.active;
@@ -73,11 +99,14 @@ export class Overlay {
     this.#handshake = new Handshake({ limits, random: random.fork('handshake'), services, userAgent });
     this.#pings = new Pings({ limits, random: random.fork('ping') });
     this.#junk = new JunkCounts(limits);
+    this.#bans = new Bans({ limits, saved: options.savedBans, now });
+    this.#netgroupKey = netgroupKeys(random.fork('eviction'));
     const own = listen;
     this.#addresses = new AddressTable({ limits, params, random: random.fork('addresses'), rows, own, now });
     this.#gossip = new AddressGossip({ limits, params, random: random.fork('gossip'), own, services, pex });
     this.dialer = new Dialer({ limits, table: this.#addresses, own, pex });
     for (const target of options.connect) this.dialer.addManual(target, now);
+    this.#tellDialer();
   }
 
   get active(): boolean {
@@ -95,14 +124,40 @@ export class Overlay {
     const { peer, direction, remote, dialled } = link;
     if (direction === 'outbound' && dialled === undefined) return this.#host.disconnect(peer, 'it was not asked for');
     if (!this.#active) return this.#host.disconnect(peer, 'networking is off');
-    if (direction === 'inbound') {
-      let inbound = 0;
-      for (const other of this.#host.links().values()) if (other.direction === 'inbound') inbound++;
-      if (inbound > this.#limits.maxInbound) return this.#host.disconnect(peer, 'too many inbound links');
-    }
+    const refused = link.kind === 'manual' ? undefined : this.#refusal(link);
+    if (refused !== undefined) return this.#host.disconnect(peer, refused);
     const required = dialled === undefined || dialled.manual ? {} : { requiredServices: REQUIRED_SERVICES };
     const first = { direction, remote, ...required };
     this.#host.perform(this.#handshake.add(peer, first, this.#host.tipHeight(), this.#host.now()));
+  }
+
+  /** Why a new link may not stay, or undefined; it may take the place of another. */
+  #refusal(link: Link): string | undefined {
+    const { host } = link.remote;
+    const now = this.#host.now();
+    if (this.#bans.isBanned(host, now)) return 'it is banned';
+    const discouraged = this.#bans.isDiscouraged(host);
+    if (link.direction === 'outbound') return discouraged ? 'it is discouraged' : undefined;
+    const { maxInbound } = this.#limits;
+    const candidates = evictionCandidates(this.#host.links().values(), link, {
+      version: (peer) => this.version(peer),
+      minPingMs: (peer) => this.rtt(peer).minMs,
+      isDiscouraged: (other) => this.#bans.isDiscouraged(other),
+      isLocal: (other) => !this.#params.loopbackRoutable && isLoopback(other),
+      requiredServices: REQUIRED_SERVICES,
+    });
+    if (discouraged && candidates.length + 1 >= maxInbound) return 'it is discouraged, and places are few';
+    if (candidates.length < maxInbound) return undefined;
+    const victim = selectEviction(candidates, this.#netgroupKey);
+    if (victim === undefined) return 'too many inbound links, all of them of more use';
+    this.#host.disconnect(victim, 'its place was taken by a newer peer');
+    return undefined;
+  }
+
+  /** The peer did what none does by mistake. Whom the user named is never given up. */
+  discourage(peer: PeerId): void {
+    const link = this.#host.links().get(peer);
+    if (link !== undefined && link.kind !== 'manual') this.#bans.discourage(link.remote.host);
   }
 
   onDialFailed(dial: DialId, reason: string): void {
@@ -198,10 +253,11 @@ export class Overlay {
     this.#host.perform(this.#pings.tick(now));
     this.#host.perform(this.#gossip.tick(now));
     this.#host.save(this.#addresses.tick(now));
+    if (this.#bans.tick(now)) this.#onBansChanged();
   }
 
   nextDeadline(): Millis | undefined {
-    const machines = [this.#handshake, this.#pings, this.#addresses, this.#gossip];
+    const machines = [this.#handshake, this.#pings, this.#addresses, this.#gossip, this.#bans];
     let next = this.#active ? this.dialer.nextDeadline() : undefined;
     for (const machine of machines) next = earliest(next, machine.nextDeadline());
     return next;
@@ -220,7 +276,7 @@ export class Overlay {
   /** Replaces the deny rules: links to what they name are closed, and what they no longer name is dialled at once. */
   setDeny(names: readonly string[], endpoints: readonly string[]): void {
     this.deny.set({ names, endpoints });
-    this.dialer.setDeny((endpoint) => this.deny.deniesEndpoint(endpoint), this.#host.now());
+    this.#tellDialer();
     for (const { peer, dialled } of this.#host.links().values()) {
       const version = this.#handshake.completed(peer);
       const denied =
@@ -228,6 +284,53 @@ export class Overlay {
         (dialled !== undefined && this.deny.deniesEndpoint(dialled.target));
       if (denied) this.#host.disconnect(peer, 'a deny rule names it');
     }
+  }
+
+  #tellDialer(): void {
+    const mayNotDial = (endpoint: Endpoint) => {
+      const { host } = endpoint;
+      if (this.deny.deniesEndpoint(endpoint) || this.#bans.isBanned(host, this.#host.now())) return true;
+      // Whom the user named is never given up for what some peer of that host has done.
+      return this.#bans.isDiscouraged(host) && !this.dialer.manualTargets().some((target) => target.host === host);
+    };
+    this.dialer.setDeny(mayNotDial, this.#host.now());
+  }
+
+  /** Until that moment there are no links with the subnet but those that the user dials. False where too many are banned. */
+  ban(subnet: Subnet, until: UnixSeconds): boolean {
+    if (!this.#bans.ban(subnet, until, this.#host.now())) return false;
+    for (const { peer, remote } of this.#host.links().values()) {
+      if (isWithin(remote.host, subnet)) this.#host.disconnect(peer, 'it is banned');
+    }
+    this.#onBansChanged();
+    return true;
+  }
+
+  /** False where that subnet was not banned. */
+  unban(subnet: Subnet): boolean {
+    const found = this.#bans.unban(subnet, this.#host.now());
+    this.#onBansChanged();
+    return found;
+  }
+
+  clearBans(): void {
+    this.#bans.clear(this.#host.now());
+    this.#onBansChanged();
+  }
+
+  #onBansChanged(): void {
+    this.#host.save(this.#bans.save());
+    this.#tellDialer();
+  }
+
+  /** An address from the user, as if its node had told it of itself; `tried`: as if it had been reached. */
+  addAddress(endpoint: Endpoint, tried: boolean): 'added' | 'not-new' | 'not-tried' {
+    const services = REQUIRED_SERVICES;
+    const now = this.#host.now();
+    const address = gossipAddress(endpoint, services, now.unix);
+    if (address === undefined || this.#addresses.add([address], now).length === 0) return 'not-new';
+    if (tried) this.#addresses.onConnected(endpoint, services, now);
+    return 'added';
   }
 
   /** Replaces the rules of links: those that lead to what they name are slowed down, all others go as fast as they can. */
@@ -264,8 +367,21 @@ export class Overlay {
     return this.#pings.rtt(peer, this.#host.now());
   }
 
-  addressCounts(peer: PeerId): ReturnType<AddressGossip['counts']> {
+  gossipCounts(peer: PeerId): ReturnType<AddressGossip['counts']> {
     return this.#gossip.counts(peer);
+  }
+
+  bans(): readonly Ban[] {
+    return this.#bans.list(this.#host.now());
+  }
+
+  /** Known addresses by network; the table does not tell those apart that were reached. */
+  addressCounts(): ReadonlyMap<AddressNetwork, { readonly new: number; readonly tried: number }> {
+    const counts = new Map<AddressNetwork, { new: number; tried: number }>();
+    for (const { network } of this.#addresses.entries()) {
+      counts.set(network, { new: (counts.get(network)?.new ?? 0) + 1, tried: 0 });
+    }
+    return counts;
   }
 
   /** All addresses that are known, in random order. */

@@ -10,6 +10,7 @@ import type { KeyRange } from './chain/schema.ts';
 import type { GenerateId, GenerateOrder } from './mining/generate.ts';
 import type { GrapevineNode } from './node.ts';
 import { earliest } from './ports.ts';
+import { addAddressAnswer } from './rpc/address-book.ts';
 import { error, nothing, RpcCode, type RpcCommand, type RpcReply, result } from './rpc/answer.ts';
 import {
   CoinScan,
@@ -25,6 +26,7 @@ import {
   type TransactionFate,
   testAcceptAnswer,
 } from './rpc/answers.ts';
+import { banAnswer, unbanAnswer } from './rpc/bans.ts';
 import { proposalAnswer, submitHeaderAnswer } from './rpc/block-template.ts';
 import { callRpc, type RpcContext, toOutcome } from './rpc/call.ts';
 import { saveMempoolAnswer } from './rpc/node-info.ts';
@@ -275,6 +277,15 @@ export class Requests {
       case 'set-links':
         node.overlay.setLinks(command.rules);
         return reply(nothing);
+      case 'ban':
+        return reply(banAnswer(node.overlay.ban(command.subnet, command.until)));
+      case 'unban':
+        return reply(unbanAnswer(node.overlay.unban(command.subnet)));
+      case 'clear-bans':
+        node.overlay.clearBans();
+        return reply(nothing);
+      case 'add-address':
+        return reply(addAddressAnswer(node.overlay.addAddress(command.endpoint, command.tried)));
       case 'check-proposal':
         return node.checkProposal(command.block, (reject) => reply(proposalAnswer(reject)));
       case 'submit-header':

@@ -58,6 +58,8 @@ export interface TransactionHost {
   perform(effects: readonly Effect[]): void;
   save(batch: readonly BatchItem[]): void;
   notice(notice: Notice): void;
+  /** The peer brought a transaction that is in the pool now. */
+  onDelivered(peer: PeerId): void;
 }
 
 export interface TransactionFlowParts {
@@ -265,6 +267,7 @@ export class TransactionFlow {
       const { entry, replaced } = end;
       this.#host.save(this.#saved.forget(replaced.map((other) => other.tx)));
       if (source === 'user') this.saveForUser(entry);
+      if (peer !== undefined) this.#host.onDelivered(peer);
       this.#relay.onAccepted(entry, peer, this.#now, source === 'user' || this.#saved.isOwn(tx.txid));
       const told = source === 'user' ? 'local' : source === 'saved' ? 'saved' : 'peer';
       this.#host.notice({ kind: 'transaction', txid: tx.txid, source: told });

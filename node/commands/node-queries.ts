@@ -1,9 +1,10 @@
-/** `grapevine node status | peers | tips | mempool | rpc | stop`: questions to a running node, over its JSON-RPC. */
+/** `grapevine node status | peers | tips | mempool | ban | unban | bans | rpc | stop`: questions to a running node, over its JSON-RPC. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Connection } from '../../wallet/connect.ts';
+import { parseDuration } from '../../wallet/duration.ts';
 import type { Verifier } from '../boundary.ts';
-import { CliError, Exit, type GlobalOptions, globalOptions, printResult } from './cli.ts';
+import { CliError, Exit, type GlobalOptions, globalOptions, printResult, usageError } from './cli.ts';
 import { verifierText } from './node-log.ts';
 import { formatTable } from './table.ts';
 
@@ -30,11 +31,21 @@ interface Peer {
   readonly id: number;
   readonly addr: string;
   readonly inbound: boolean;
+  readonly connection_type: string;
+  /** Ours; missing in other programs' answers. */
+  readonly learned?: string;
+  readonly netgroup?: string;
   readonly subver: string;
   readonly synced_blocks: number;
   readonly pingtime?: number;
   readonly bytessent: number;
   readonly bytesrecv: number;
+}
+interface Ban {
+  readonly address: string;
+  readonly ban_created: number;
+  readonly banned_until: number;
+  readonly time_remaining: number;
 }
 interface Tip {
   readonly height: number;
@@ -59,6 +70,7 @@ export function addQueries(node: Command): void {
   node.command('peers').description('the links of the running node').action(query(peers));
   node.command('tips').description('all branches that the running node knows').action(query(tips));
   node.command('mempool').description('transactions that wait for a block').action(query(mempool));
+  addBans(node);
   node
     .command('rpc <method> [args...]')
     .description('call any JSON-RPC method; arguments that are JSON are sent as such, others as strings')
@@ -77,6 +89,46 @@ Examples:
       });
     });
   node.command('stop').description('end the running node').action(query(stop));
+}
+
+function addBans(node: Command): void {
+  const examples = `
+Examples:
+  $ grapevine node ban 203.0.113.7
+  $ grapevine node ban 203.0.113.0/24 --for 30m
+  $ grapevine node bans
+  $ grapevine node unban 203.0.113.0/24`;
+  node
+    .command('ban <subnet>')
+    .description('close the links to an address or a subnet, and make and take none')
+    .option('--for <time>', 'how long, such as 90s, 30m or 24h', '24h')
+    .addHelpText('after', examples)
+    .action(async (subnet: string, parsed: { readonly for: string }, self: Command) => {
+      const seconds = readSeconds(parsed.for);
+      await withNode(globalOptions(self.optsWithGlobals()), async ({ client }, options) => {
+        await client.call('setban', [subnet, 'add', seconds]);
+        printResult(options, { banned: subnet, seconds }, `${subnet} is banned for ${parsed.for}`);
+      });
+    });
+  node
+    .command('unban <subnet>')
+    .description('end a ban; the subnet as "bans" shows it')
+    .addHelpText('after', examples)
+    .action(async (subnet: string, _parsed: unknown, self: Command) => {
+      await withNode(globalOptions(self.optsWithGlobals()), async ({ client }, options) => {
+        await client.call('setban', [subnet, 'remove']);
+        printResult(options, { unbanned: subnet }, `${subnet} is banned no more`);
+      });
+    });
+  node.command('bans').description('what is banned').addHelpText('after', examples).action(query(bans));
+}
+
+function readSeconds(text: string): number {
+  const duration = parseDuration(text);
+  if (!duration.ok) throw usageError(`--for: ${duration.error}`);
+  const seconds = Math.ceil(duration.value / 1000);
+  if (seconds > 0) return seconds;
+  throw usageError(`--for: ${text} is no time to be banned for`, 'unban ends a ban');
 }
 
 type Query = (connection: Connection, options: GlobalOptions) => Promise<void>;
@@ -136,6 +188,9 @@ async function peers({ client }: Connection, options: GlobalOptions): Promise<vo
     id: peer.id,
     address: peer.addr,
     direction: peer.inbound ? 'inbound' : 'outbound',
+    kind: peer.connection_type,
+    learned: peer.learned ?? null,
+    netgroup: peer.netgroup ?? null,
     userAgent: peer.subver,
     syncedBlocks: peer.synced_blocks,
     pingMs: peer.pingtime === undefined ? null : Math.round(peer.pingtime * 1000),
@@ -146,11 +201,13 @@ async function peers({ client }: Connection, options: GlobalOptions): Promise<vo
     value.length === 0
       ? 'no peers'
       : formatTable(
-          ['id', 'address', 'direction', 'blocks', 'ping', 'sent', 'received', 'user agent'],
+          ['id', 'address', 'kind', 'learned', 'netgroup', 'blocks', 'ping', 'sent', 'received', 'user agent'],
           value.map((peer) => [
             peer.id,
             peer.address,
-            peer.direction,
+            peer.kind,
+            peer.learned ?? '',
+            peer.netgroup ?? '',
             peer.syncedBlocks,
             peer.pingMs === null ? '' : `${peer.pingMs} ms`,
             peer.bytesSent,
@@ -159,6 +216,30 @@ async function peers({ client }: Connection, options: GlobalOptions): Promise<vo
           ]),
         ),
   );
+}
+
+async function bans({ client }: Connection, options: GlobalOptions): Promise<void> {
+  const list = (await client.call('listbanned')) as readonly Ban[];
+  const value = list.map((ban) => ({
+    subnet: ban.address,
+    created: ban.ban_created,
+    until: ban.banned_until,
+    remainingSeconds: ban.time_remaining,
+  }));
+  printResult(options, value, () =>
+    value.length === 0
+      ? 'nothing is banned'
+      : formatTable(
+          ['subnet', 'until', 'remaining'],
+          value.map(({ subnet, until, remainingSeconds }) => [subnet, timeText(until), `${remainingSeconds} s`]),
+        ),
+  );
+}
+
+/** As in a log; moments that no calendar has are numbers. */
+function timeText(unix: number): string {
+  const date = new Date(unix * 1000);
+  return Number.isNaN(date.getTime()) ? String(unix) : date.toISOString().slice(0, 19);
 }
 
 async function tips({ client }: Connection, options: GlobalOptions): Promise<void> {
@@ -185,12 +266,7 @@ async function mempool({ client }: Connection, options: GlobalOptions): Promise<
       ? 'no transactions'
       : formatTable(
           ['txid', 'vsize', 'fee', 'since'],
-          value.map((tx) => [
-            tx.txid,
-            tx.vsize,
-            `${tx.feeSats}sat`,
-            new Date(tx.time * 1000).toISOString().slice(0, 19),
-          ]),
+          value.map((tx) => [tx.txid, tx.vsize, `${tx.feeSats}sat`, timeText(tx.time)]),
         ),
   );
 }

@@ -6,13 +6,14 @@
 import type { Reject, RejectKind } from '../../consensus/reject.ts';
 import type { Offence } from '../effect.ts';
 
-export type Consequence = 'disconnect' | 'ignore';
+/** `discourage`: the link ends, and its host is remembered (bans.ts). It is for what no peer does by mistake. */
+export type Consequence = 'discourage' | 'disconnect' | 'ignore';
 
 const REJECTS: Readonly<Record<RejectKind, Consequence>> = {
-  consensus: 'disconnect',
-  mutated: 'disconnect',
-  header: 'disconnect',
-  'invalid-prev': 'disconnect',
+  consensus: 'discourage',
+  mutated: 'discourage',
+  header: 'discourage',
+  'invalid-prev': 'discourage',
   // A header that we refused before, perhaps for a rule of the subset; a peer may go on telling us of it.
   'cached-invalid': 'ignore',
   // Headers that connect to nothing are asked for; a *block* that does is the offence 'unrequested-orphan-block'.
@@ -28,14 +29,15 @@ const REJECTS: Readonly<Record<RejectKind, Consequence>> = {
 };
 
 const OFFENCES: Readonly<Record<Offence, Consequence>> = {
+  // It may be of another network.
   'bad-magic': 'disconnect',
   'oversized-message': 'disconnect',
   'too-much-junk': 'disconnect',
-  'too-many-addresses': 'disconnect',
-  'too-many-inventory': 'disconnect',
-  'too-many-headers': 'disconnect',
-  'discontinuous-headers': 'disconnect',
-  'unrequested-orphan-block': 'disconnect',
+  'too-many-addresses': 'discourage',
+  'too-many-inventory': 'discourage',
+  'too-many-headers': 'discourage',
+  'discontinuous-headers': 'discourage',
+  'unrequested-orphan-block': 'discourage',
   'locator-too-long': 'disconnect',
   'late-feature-message': 'disconnect',
   'tx-without-relay': 'disconnect',

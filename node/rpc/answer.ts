@@ -5,8 +5,9 @@
 import type { Block, BlockHeader } from '../../consensus/block.ts';
 import type { BlockHash, Bytes, ScriptHash, Txid } from '../../consensus/brand.ts';
 import type { Transaction } from '../../consensus/transaction.ts';
-import type { DialTarget, PeerId, RpcOutcome, UnixSeconds } from '../boundary.ts';
+import type { DialTarget, Endpoint, PeerId, RpcOutcome, UnixSeconds } from '../boundary.ts';
 import type { LinkRule } from '../peer/link-rules.ts';
+import type { Subnet } from '../wire/subnet.ts';
 import type { ExpandedScript } from './descriptor.ts';
 import { type JsonValue, stringify } from './json.ts';
 import type { HeldCall } from './waiting.ts';
@@ -30,6 +31,7 @@ export const RpcCode = {
   alreadyInUtxoSet: -27,
   walletNotFound: -18,
   nodeNotConnected: -29,
+  invalidIpOrSubnet: -30,
   parse: -32700,
   invalidRequest: -32600,
   methodNotFound: -32601,
@@ -96,6 +98,13 @@ export type RpcCommand =
   | { readonly type: 'set-deny'; readonly names: readonly string[]; readonly endpoints: readonly string[] }
   /** Slow lines. Replaces those before; an empty list lets all go as fast as they can. */
   | { readonly type: 'set-links'; readonly rules: readonly LinkRule[] }
+  /** Not banned yet. Answer: `nothing`, or an error where too many are banned. */
+  | { readonly type: 'ban'; readonly subnet: Subnet; readonly until: UnixSeconds }
+  /** Answer: `nothing`, or an error where it is not banned. */
+  | { readonly type: 'unban'; readonly subnet: Subnet }
+  | { readonly type: 'clear-bans' }
+  /** Into the address manager; `tried`: as one that was reached. Answer: `addAddressAnswer`. */
+  | { readonly type: 'add-address'; readonly endpoint: Endpoint; readonly tried: boolean }
   /** On top of the tip. Answer: `proposalAnswer`. */
   | { readonly type: 'check-proposal'; readonly block: Block }
   /** Its parent is known. Answer: `submitHeaderAnswer`. */

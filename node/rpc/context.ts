@@ -2,13 +2,24 @@
 
 import type { Bytes } from '../../consensus/brand.ts';
 import type { ChainParams } from '../../consensus/params.ts';
-import type { Direction, Endpoint, Millis, Now, PeerId, Transport, UnixSeconds, Verifier } from '../boundary.ts';
+import type {
+  ConnectionKind,
+  Direction,
+  Endpoint,
+  Millis,
+  Now,
+  PeerId,
+  Transport,
+  UnixSeconds,
+  Verifier,
+} from '../boundary.ts';
 import type { ChainState } from '../chain/chain-state.ts';
 import type { HeaderTree } from '../chain/header-tree.ts';
 import type { Limits } from '../limits.ts';
 import type { Mempool } from '../mempool/pool.ts';
+import type { Ban } from '../peer/bans.ts';
 import type { PeerVersion } from '../peer/handshake.ts';
-import type { GossipAddress } from '../wire/message.ts';
+import type { AddressNetwork, GossipAddress } from '../wire/message.ts';
 import type { TemplateCache } from './block-template.ts';
 
 export interface RpcContext {
@@ -34,6 +45,10 @@ export interface RpcContext {
   peers(): readonly PeerSummary[];
   /** Known addresses in random order. */
   addresses(): readonly GossipAddress[];
+  /** How many addresses were heard of only, and reached once, by network. Networks without any may be missing. */
+  addressCounts(): ReadonlyMap<AddressNetwork, { readonly new: number; readonly tried: number }>;
+  /** Bans that have not ended, in the order of their subnets. */
+  bans(): readonly Ban[];
   /** Nodes that `addnode add` keeps dialled, as the callers named them. */
   manualNodes(): readonly string[];
   /** False while the user wants no links. */
@@ -48,6 +63,9 @@ export interface RpcContext {
   readonly templates: TemplateCache;
 }
 
+/** How we came to dial a peer: inbound ones were not dialled, and `seed` is of the chain or the command line. */
+export type Learned = 'inbound' | 'manual' | 'anchor' | 'seed' | 'gossip' | 'lan';
+
 /** One link, as getpeerinfo shows it. Times are seconds since 1970, 0 for never. */
 export interface PeerSummary {
   readonly id: PeerId;
@@ -59,8 +77,11 @@ export interface PeerSummary {
   readonly version: PeerVersion | undefined;
   /** What was dialled; undefined for inbound links. */
   readonly dialled: Endpoint | undefined;
-  /** How we came to dial it; inbound links were not dialled. */
-  readonly learned: 'inbound' | 'manual' | 'gossip';
+  readonly kind: ConnectionKind;
+  readonly learned: Learned;
+  readonly netgroup: string;
+  /** What we hold for it that is not sent or not read yet. */
+  readonly memoryBytes: number;
   readonly connectedAt: UnixSeconds;
   readonly lastSend: UnixSeconds;
   readonly lastReceive: UnixSeconds;

@@ -1,4 +1,6 @@
 /** The table of all methods. Each family has a file of its own. */
+import { addressBookMethods } from './address-book.ts';
+import { banMethods } from './bans.ts';
 import { statsMethods } from './block-stats.ts';
 import { templateMethods } from './block-template.ts';
 import { blockchainMethods } from './blockchain.ts';
@@ -21,6 +23,8 @@ import { verifyChainMethods } from './verify-chain.ts';
 import { waitingMethods } from './waiting.ts';
 
 const all: readonly RpcMethod[] = [
+  ...addressBookMethods,
+  ...banMethods,
   ...blockchainMethods,
   ...controlMethods(() => all),
   ...descriptorMethods,

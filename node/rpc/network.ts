@@ -1,7 +1,6 @@
 /** Methods about peers and their addresses. */
 import { fail, ok } from '../../consensus/brand.ts';
 import type { Endpoint } from '../boundary.ts';
-import type { AddressNetwork } from '../wire/message.ts';
 import { PROTOCOL_VERSION, SERVICE_NETWORK, SERVICE_WEBSOCKET, SERVICE_WITNESS } from '../wire/message.ts';
 import { command, error, RpcCode, result } from './answer.ts';
 import type { PeerSummary } from './context.ts';
@@ -9,6 +8,7 @@ import { parseDialTarget } from './dial-target.ts';
 import { amount, hexNumber, type JsonValue } from './json.ts';
 import { RELAY_FEE_RATE } from './mempool.ts';
 import { method, type RpcMethod } from './method.ts';
+import { NETWORK_NAMES } from './network-names.ts';
 import { bool, defaulted, int, long, object, optional, readTexts, text } from './params.ts';
 
 /** Client libraries choose their behaviour by this number: it says whose calls we answer, that is Bitcoin Core 28.1's. */
@@ -28,15 +28,8 @@ const SERVICE_NAMES: readonly (readonly [bit: bigint, name: string])[] = [
   [SERVICE_WEBSOCKET, 'WEBSOCKET'],
 ];
 
-/** Core's names of the networks, and ours. The first of two names is the one that is shown. */
-const NETWORKS: readonly (readonly [name: string, network: AddressNetwork])[] = [
-  ['ipv4', 'ipv4'],
-  ['ipv6', 'ipv6'],
-  ['onion', 'torv3'],
-  ['tor', 'torv3'],
-  ['i2p', 'i2p'],
-  ['cjdns', 'cjdns'],
-];
+/** Networks whose addresses we can dial. */
+const DIALLED: readonly string[] = ['ipv4', 'ipv6', 'wss'];
 
 /** The names of all bits that are set; Core's way of naming those that it does not know. */
 function serviceNames(services: bigint): string[] {
@@ -63,7 +56,9 @@ function networkOf(host: string): string {
 }
 
 function peerJson(peer: PeerSummary): JsonValue {
-  const { version, direction } = peer;
+  const { version, kind } = peer;
+  // Links that carry blocks only, or lead to nothing but a handshake.
+  const isBare = kind === 'block-relay-only' || kind === 'feeler';
   const services = version?.services ?? 0n;
   // To the microsecond, as in Core.
   const seconds = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(ms * 1000) / 1_000_000);
@@ -75,7 +70,7 @@ function peerJson(peer: PeerSummary): JsonValue {
     network: networkOf(peer.remote.host),
     services: hexNumber(services, 16),
     servicesnames: serviceNames(services),
-    relaytxes: version?.relay ?? false,
+    relaytxes: !isBare && (version?.relay ?? false),
     lastsend: peer.lastSend,
     lastrecv: peer.lastReceive,
     last_transaction: peer.lastTransaction,
@@ -89,7 +84,7 @@ function peerJson(peer: PeerSummary): JsonValue {
     pingwait: seconds(peer.pingWaitingMs),
     version: version?.version ?? 0,
     subver: version?.userAgent ?? '',
-    inbound: direction === 'inbound',
+    inbound: kind === 'inbound',
     bip152_hb_to: false,
     bip152_hb_from: false,
     startingheight: version?.startHeight ?? -1,
@@ -97,19 +92,21 @@ function peerJson(peer: PeerSummary): JsonValue {
     synced_headers: peer.syncedHeaders,
     synced_blocks: peer.syncedBlocks,
     inflight: peer.inFlight,
-    addr_relay_enabled: version !== undefined,
+    addr_relay_enabled: !isBare && version !== undefined,
     addr_processed: peer.addressesProcessed,
     addr_rate_limited: peer.addressesRateLimited,
     permissions: [],
     minfeefilter: amount(peer.feeFilter),
     bytessent_per_msg: Object.fromEntries(peer.bytesSentByType),
     bytesrecv_per_msg: Object.fromEntries(peer.bytesReceivedByType),
-    connection_type: direction === 'inbound' ? 'inbound' : peer.learned === 'manual' ? 'manual' : 'outbound-full-relay',
+    connection_type: kind,
     transport_protocol_type: 'v1',
     session_id: '',
-    // Ours: what carries the stream, and how we came to know the peer.
+    // Ours: what carries the stream, how we came to know the peer, with whom it counts as one, and bytes held for it.
     link: peer.transport,
     learned: peer.learned,
+    netgroup: peer.netgroup,
+    memory: peer.memoryBytes,
   };
 }
 
@@ -199,8 +196,8 @@ export const networkMethods: readonly RpcMethod[] = [
         connections: links.length,
         connections_in: inbound,
         connections_out: links.length - inbound,
-        networks: NETWORKS.filter(([name]) => name !== 'tor').map(([name]) => {
-          const reachable = name === 'ipv4' || name === 'ipv6';
+        networks: NETWORK_NAMES.map(({ name }) => {
+          const reachable = DIALLED.includes(name);
           return { name, limited: !reachable, reachable, proxy: '', proxy_randomize_credentials: false };
         }),
         relayfee: amount(RELAY_FEE_RATE),
@@ -219,13 +216,14 @@ export const networkMethods: readonly RpcMethod[] = [
     description: 'Addresses of other nodes that this node has heard of.',
     params: {
       count: defaulted(int('How many at most; 0 for all'), 1),
-      network: optional(text('Only those of this network: ipv4, ipv6, onion, i2p or cjdns')),
+      network: optional(text('Only those of this network: ipv4, ipv6, onion, i2p, cjdns or wss')),
     },
     result: '[ { "time", "services", "address", "port", "network" }, ... ]    (array of objects)',
     example: '0',
     run: ({ addresses }, { count, network }) => {
       if (count < 0) return error(RpcCode.parameter, 'Address count out of range');
-      const wanted = NETWORKS.find(([name]) => name === network?.toLowerCase())?.[1];
+      const called = network?.toLowerCase() ?? '';
+      const wanted = NETWORK_NAMES.find(({ name, also }) => name === called || also === called)?.network;
       if (network !== undefined && wanted === undefined) {
         return error(RpcCode.parameter, `Network not recognized: ${network}`);
       }
@@ -236,7 +234,7 @@ export const networkMethods: readonly RpcMethod[] = [
           services,
           address: host,
           port,
-          network: NETWORKS.find(([, ours]) => ours === network)?.[0],
+          network: NETWORK_NAMES.find((one) => one.network === network)?.name,
         })),
       );
     },

@@ -84,6 +84,11 @@ export function int(description: string): Param<number> {
   return param('number', 'numeric', description, (value) => readInteger(value, -0x80000000, 0x7fffffff));
 }
 
+/** Unsigned 16 bits. */
+export function uint16(description: string): Param<number> {
+  return param('number', 'numeric', description, (value) => readInteger(value, 0, 0xffff));
+}
+
 /** Unsigned 32 bits. */
 export function uint32(description: string): Param<number> {
   return param('number', 'numeric', description, (value) => readInteger(value, 0, 0xffffffff));

@@ -214,6 +214,17 @@ describe('a question to a node', () => {
     expect(mined.stdout).toMatch(/^([0-9a-f]{64}\n){2}$/);
     const refused = await run('node', 'rpc', 'getblockhash', '99', ...to);
     expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('Block height out of range')]);
+    expect((await run('node', 'ban', '203.0.113.9/24', '--for', '90m', ...to)).stdout).toBe(
+      '203.0.113.9/24 is banned for 90m\n',
+    );
+    expect(JSON.parse((await run('node', 'bans', '--json', ...to)).stdout)).toMatchObject([
+      { subnet: '203.0.113.0/24', remainingSeconds: expect.any(Number) },
+    ]);
+    expect((await run('node', 'bans', ...to)).stdout).toMatch(/^203\.0\.113\.0\/24 +2\d{3}-/m);
+    expect((await run('node', 'ban', '203.0.113.7', ...to)).code).toBe(4);
+    expect((await run('node', 'ban', '203.0.113.7', '--for', 'ever', ...to)).code).toBe(2);
+    expect((await run('node', 'unban', '203.0.113.0/24', ...to)).code).toBe(0);
+    expect((await run('node', 'bans', ...to)).stdout).toBe('nothing is banned\n');
     const stopped = await run('node', 'stop', ...to);
     expect([stopped.code, stopped.stdout]).toEqual([0, `${node.ready.rpc} has stopped\n`]);
     expect((await node.ended).code).toBe(0);

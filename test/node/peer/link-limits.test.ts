@@ -11,11 +11,11 @@ const peer = 1 as PeerId;
 const at = (mono: number): Now => ({ mono, unix: 0 });
 
 describe('misbehaviour', () => {
-  test.each<[RejectKind, 'disconnect' | 'ignore']>([
-    ['consensus', 'disconnect'],
-    ['mutated', 'disconnect'],
-    ['header', 'disconnect'],
-    ['invalid-prev', 'disconnect'],
+  test.each<[RejectKind, 'discourage' | 'ignore']>([
+    ['consensus', 'discourage'],
+    ['mutated', 'discourage'],
+    ['header', 'discourage'],
+    ['invalid-prev', 'discourage'],
     ['cached-invalid', 'ignore'],
     ['missing-prev', 'ignore'],
     ['low-work', 'ignore'],
@@ -29,9 +29,11 @@ describe('misbehaviour', () => {
     expect(consequence(reject(kind, 'duplicate'))).toBe(expected);
   });
 
-  test('every offence against the protocol ends the link', () => {
+  test('every offence against the protocol ends the link; the host is remembered where nobody does that by mistake', () => {
     expect(consequence('bad-magic')).toBe('disconnect');
-    expect(consequence('unrequested-orphan-block')).toBe('disconnect');
+    expect(consequence('late-feature-message')).toBe('disconnect');
+    expect(consequence('unrequested-orphan-block')).toBe('discourage');
+    expect(consequence('too-many-addresses')).toBe('discourage');
   });
 
   test('it is described by its reason and detail', () => {

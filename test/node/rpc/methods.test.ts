@@ -44,6 +44,7 @@ describe('the table', () => {
       'waitfornewblock waitforblock waitforblockheight getblockstats getchaintxstats verifychain getdeploymentinfo ' +
       'getmempoolancestors getmempooldescendants gettxspendingprevout savemempool getindexinfo getblockfilter ' +
       'getmemoryinfo getrpcinfo getaddednodeinfo getnettotals ping setnetworkactive ' +
+      'setban listbanned clearbanned getaddrmaninfo addpeeraddress ' +
       'setdeny setlink setmining getnetworkhashps submitpackage prioritisetransaction getprioritisedtransactions';
     expect([...methods.keys()]).toEqual(expect.arrayContaining(needed.split(' ')));
   });
@@ -476,7 +477,10 @@ describe('peers', () => {
       seenAs: { host: '10.0.0.1', port: 7 },
     },
     dialled: { host: '::1', port: 18444 },
+    kind: 'outbound-full-relay',
     learned: 'gossip',
+    netgroup: 'loopback/18444',
+    memoryBytes: 7,
     connectedAt: 1,
     lastSend: 2,
     lastReceive: 3,
@@ -496,7 +500,13 @@ describe('peers', () => {
     addressesRateLimited: 0,
     feeFilter: 1000n,
   };
-  const { version: _, ...fresh }: PeerSummary = { ...peer, id: 4 as PeerId, direction: 'inbound', learned: 'inbound' };
+  const { version: _, ...fresh }: PeerSummary = {
+    ...peer,
+    id: 4 as PeerId,
+    direction: 'inbound',
+    kind: 'inbound',
+    learned: 'inbound',
+  };
   const node = new RpcNode();
 
   beforeAll(() => {
@@ -522,9 +532,36 @@ describe('peers', () => {
       connection_type: 'outbound-full-relay',
       link: 'ws',
       learned: 'gossip',
+      netgroup: 'loopback/18444',
+      memory: 7,
+      relaytxes: true,
+      addr_relay_enabled: true,
     });
     expect(known).not.toHaveProperty('pingwait');
     expect(unknown).toMatchObject({ id: 4, version: 0, subver: '', services: '0000000000000000', inbound: true });
+    expect(unknown).toMatchObject({ connection_type: 'inbound', relaytxes: false, addr_relay_enabled: false });
+  });
+
+  test.each([
+    ['block-relay-only', false],
+    ['feeler', false],
+    ['addr-fetch', true],
+    ['manual', true],
+  ] as const)('a link of the kind %s is shown as such, with transactions and addresses: %s', (kind, relays) => {
+    const other = new RpcNode();
+    other.overrides = { peers: () => [{ ...peer, kind }] };
+    const [shown] = other.call('getpeerinfo') as [object];
+    expect(shown).toMatchObject({ connection_type: kind, relaytxes: relays, addr_relay_enabled: relays });
+  });
+
+  test('getpeerinfo has all members of Core 28 that always have a value', () => {
+    const [known] = node.call('getpeerinfo') as [object];
+    const members =
+      'id addr addrbind network services servicesnames relaytxes lastsend lastrecv last_transaction last_block bytessent ' +
+      'bytesrecv conntime timeoffset version subver inbound bip152_hb_to bip152_hb_from startingheight presynced_headers ' +
+      'synced_headers synced_blocks inflight addr_relay_enabled addr_processed addr_rate_limited permissions minfeefilter ' +
+      'bytessent_per_msg bytesrecv_per_msg connection_type transport_protocol_type session_id';
+    expect(Object.keys(known)).toEqual(expect.arrayContaining(members.split(' ')));
   });
 
   test('getnetworkinfo counts the links', () => {

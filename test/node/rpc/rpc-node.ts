@@ -13,6 +13,7 @@ import type { PackageResult } from '../../../node/mempool/packages.ts';
 import { Mempool, type PackageOptions, type Verdict } from '../../../node/mempool/pool.ts';
 import { checkProposal } from '../../../node/mining/proposal.ts';
 import { buildTemplate } from '../../../node/mining/template.ts';
+import { Bans } from '../../../node/peer/bans.ts';
 import type { RpcCommand, RpcReply } from '../../../node/rpc/answer.ts';
 import {
   type BlockFate,
@@ -27,6 +28,7 @@ import {
   type TransactionFate,
   testAcceptAnswer,
 } from '../../../node/rpc/answers.ts';
+import { banAnswer, unbanAnswer } from '../../../node/rpc/bans.ts';
 import { proposalAnswer, submitHeaderAnswer, TemplateCache } from '../../../node/rpc/block-template.ts';
 import { callRpc, type RpcAnswer, type RpcContext, toOutcome } from '../../../node/rpc/call.ts';
 import { callsOf, formatReply, type HttpReply, parseBody } from '../../../node/rpc/envelope.ts';
@@ -67,6 +69,7 @@ export class RpcNode {
     });
   });
   now: Now = { mono: 5_000, unix: 1_800_000_000 };
+  bans = new Bans({ limits: localLimits, saved: undefined, now: this.now });
   /** What a test wants otherwise than it is here. */
   overrides: Partial<RpcContext> = {};
 
@@ -99,6 +102,8 @@ export class RpcNode {
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [],
       addresses: () => [],
+      addressCounts: () => new Map(),
+      bans: () => this.bans.list(this.now),
       manualNodes: () => [],
       networkActive: true,
       traffic: { sent: 0, received: 0 },
@@ -189,6 +194,13 @@ export class RpcNode {
         const failed = firstFailure(proposal.value.checks);
         return proposalAnswer(failed === null ? null : proposal.value.rejectOf(failed));
       }
+      case 'ban':
+        return banAnswer(this.bans.ban(command.subnet, command.until, this.now));
+      case 'unban':
+        return unbanAnswer(this.bans.unban(command.subnet, this.now));
+      case 'clear-bans':
+        this.bans.clear(this.now);
+        return { type: 'result', value: null };
       case 'hold':
         return this.#wait(command.call);
       case 'ping':
