@@ -14,6 +14,7 @@ import { CHECK_SIZE } from '../consensus/signature.ts';
 import { type Coin, withoutWitness } from '../consensus/transaction.ts';
 import type {
   Action,
+  ConnectionKind,
   DialTarget,
   Endpoint,
   Event,
@@ -32,6 +33,7 @@ import { type HeaderNode, HeaderTree } from './chain/header-tree.ts';
 import { AddressGossip } from './discovery/address-gossip.ts';
 import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
 import { Dialer, type DialOrder } from './discovery/dialer.ts';
+import { OwnAddresses } from './discovery/own-addresses.ts';
 import type { Effect } from './effect.ts';
 import { ItemTrace } from './item-trace.ts';
 import type { Limits } from './limits.ts';
@@ -143,7 +145,6 @@ export class GrapevineNode implements Core {
   /** Undefined unless items are traced. */
   readonly #items: ItemTrace | undefined;
   readonly #store: Store;
-  readonly #listen: readonly Endpoint[];
   readonly #userAgent: string;
   readonly #startedAt: Now;
   readonly #random: Random;
@@ -153,6 +154,7 @@ export class GrapevineNode implements Core {
   readonly #junk: JunkCounts;
   readonly #buffers: SendBuffers;
   readonly #addresses: AddressTable;
+  readonly #own: OwnAddresses;
   readonly #gossip: AddressGossip;
   readonly #headers: HeaderSync;
   readonly #download: BlockDownload;
@@ -208,7 +210,6 @@ export class GrapevineNode implements Core {
     this.params = params;
     this.limits = limits;
     this.#store = store;
-    this.#listen = listen;
     this.#startedAt = options.now;
     this.#random = random.fork('node');
     this.#now = options.now;
@@ -254,11 +255,12 @@ export class GrapevineNode implements Core {
       own: listen,
       now: options.now,
     });
+    this.#own = new OwnAddresses({ limits, params, listen });
     this.#gossip = new AddressGossip({
       limits,
       params,
       random: random.fork('gossip'),
-      own: listen,
+      own: this.#own,
       services: SERVICES,
       pex,
     });
@@ -465,6 +467,7 @@ export class GrapevineNode implements Core {
     this.#junk.remove(peer);
     this.#buffers.remove(peer);
     this.#gossip.remove(peer);
+    if (this.#own.remove(peer)) this.#gossip.onOwnChanged(this.#now);
     this.#headers.remove(peer);
     this.#download.remove(peer);
     this.#announcements.remove(peer);
@@ -566,7 +569,7 @@ export class GrapevineNode implements Core {
       case 'pong':
         return this.#pings.onPong(peer, message.nonce, now);
       case 'getaddr':
-        return this.#perform(this.#gossip.onGetaddr(peer, (at) => this.#addresses.sample(at), now));
+        return this.#perform(this.#gossip.onGetaddr(peer, this.#addresses, now));
       case 'addr':
       case 'addrv2': {
         const { effects, learned, listens } = this.#gossip.onAddresses(peer, message.addresses, now);
@@ -616,7 +619,7 @@ export class GrapevineNode implements Core {
   }
 
   #onHandshake(link: Link, version: PeerVersion): void {
-    const { peer, direction, remote } = link;
+    const { peer, direction, remote, transport, local } = link;
     const now = this.#now;
     if (this.deny.deniesName(version.userAgent)) return this.disconnect(peer, 'a deny rule names it');
     this.notice({ kind: 'peer', peer, userAgent: version.userAgent, direction, remote });
@@ -630,8 +633,11 @@ export class GrapevineNode implements Core {
     this.#syncDirty = true;
     this.#perform([{ type: 'message', peer, message: { type: 'sendheaders' } }]);
     this.#perform(this.#pings.add(peer, now));
-    this.#perform(this.#gossip.add(peer, { direction, remote, addrV2: version.addrV2 }, now));
-    const { wtxidRelay, relay } = version;
+    const { wtxidRelay, relay, addrV2, seenAs } = version;
+    const outbound: ConnectionKind = link.dialled?.manual === true ? 'manual' : 'outbound-full-relay';
+    const kind = direction === 'inbound' ? 'inbound' : outbound;
+    if (this.#own.onHandshake(peer, { kind, remote, seenAs })) this.#gossip.onOwnChanged(now);
+    this.#perform(this.#gossip.add(peer, { kind, transport, remote, local, addrV2 }, now));
     this.#relay.add(peer, { direction, wtxidRelay, relay }, this.pool.entries(), now);
   }
 
@@ -1197,7 +1203,7 @@ export class GrapevineNode implements Core {
       services: SERVICES,
       userAgent: this.#userAgent,
       verifier: this.#verifier,
-      localAddresses: this.#listen,
+      localAddresses: this.#own.localAddresses(),
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
       addresses: () => shuffled(this.#addresses.entries(), this.#random),
