@@ -8,11 +8,12 @@
 const LEAST_PLACES = 16;
 /** A free place. The number 0 itself is kept as 1, which costs one mistake in four thousand million. */
 const FREE = 0;
+const NO_TABLE = new Uint32Array(0);
 
 export class RollingSet {
   readonly #perGeneration: number;
   #young = new Uint32Array(LEAST_PLACES);
-  #old = new Uint32Array(0);
+  #old = NO_TABLE;
   /** Members of the young generation. */
   #size = 0;
 
@@ -47,7 +48,7 @@ export class RollingSet {
 
   clear(): void {
     this.#young = new Uint32Array(LEAST_PLACES);
-    this.#old = new Uint32Array(0);
+    this.#old = NO_TABLE;
     this.#size = 0;
   }
 }

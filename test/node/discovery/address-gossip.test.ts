@@ -507,7 +507,7 @@ describe('addresses from a peer', () => {
       most = Math.max(most, machine.memory(id(1)), machine.memory(id(2)));
     }
     // Two tables of at most 128 numbers, and 20 addresses that wait.
-    expect(most).toBeLessThanOrEqual(idle + 2 * 128 * 4 + 20 * 250);
+    expect(most).toBeLessThanOrEqual(idle + 2 * 128 * 4 + 20 * 200);
     const [message] = told(machine.tick(flushed));
     expect(message?.[2]).toHaveLength(20);
     // What was told is remembered, and what was heard long ago is told again.
