@@ -18,6 +18,9 @@ const MAX_TIME = 0xffffffff;
 const MAX_PORT = 65_535;
 const MAX_INT32 = 0x7fffffff;
 const MAX_SEEDS = 32;
+const MAX_SEED_LENGTH = 300;
+/** A path begins with `/` and has neither spaces nor `#`; IPv6 literals stand in brackets. Without a port, the usual one. */
+const SEED = /^(ws|wss|tcp):\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?(\/[!"$-~]*)?$/i;
 /** A connection that begins with these is taken for a web browser's. */
 const HTTP_MAGIC = '47455420';
 
@@ -224,7 +227,7 @@ function readFields(parsed: unknown): { readonly problems: readonly string[]; re
   const bip32 = { public: reader.word('bip32Public'), private: reader.word('bip32Private') };
   if (bip32.public === bip32.private) reader.problem('bip32Private', 'must differ from bip32Public');
   const coinType = reader.number('coinType', 0, MAX_INT32);
-  const seeds = reader.texts('seeds', /^(ws|wss|tcp):\/\/[^\s/]+$/, MAX_SEEDS, 'ws://, wss:// or tcp://HOST:PORT');
+  const seeds = reader.texts('seeds', isSeed, MAX_SEEDS, 'tcp://HOST:PORT, or ws:// or wss://HOST:PORT/PATH');
   const assumeValid = parsed['assumeValid'] === null ? undefined : reader.hex('assumeValid', 32);
 
   const first = new FieldReader(isObject(parsed['genesis']) ? parsed['genesis'] : {}, 'genesis.', reader.problems);
@@ -310,9 +313,9 @@ class FieldReader {
     return '';
   }
 
-  texts(field: string, pattern: RegExp, most: number, what: string): readonly string[] {
+  texts(field: string, holds: (text: string) => boolean, most: number, what: string): readonly string[] {
     const value = this.#object[field];
-    const isRight = Array.isArray(value) && value.every((one) => typeof one === 'string' && pattern.test(one));
+    const isRight = Array.isArray(value) && value.every((one) => typeof one === 'string' && holds(one));
     if (isRight && value.length <= most) return value as string[];
     this.problem(field, `must be a list of at most ${most}, each ${what}`);
     return [];
@@ -335,6 +338,16 @@ class FieldReader {
     else if (encodeCompact(target) !== bits) this.problem(field, `must be written ${hex32(encodeCompact(target))}`);
     return bits;
   }
+}
+
+/** The address of a node, as `--seed-node` takes it. Over TCP there are no paths. */
+function isSeed(text: string): boolean {
+  const match = text.length > MAX_SEED_LENGTH ? null : SEED.exec(text);
+  if (match === null) return false;
+  const [, transport, digits = '1', path = '/'] = match;
+  const port = Number(digits);
+  if (port < 1 || port > MAX_PORT) return false;
+  return transport?.toLowerCase() === 'tcp' ? path === '/' : URL.canParse(text);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

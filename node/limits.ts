@@ -82,16 +82,20 @@ export interface Limits {
   /** Answers to getaddr: at most this share of what is known, but all below `getaddrAllBelow`. */
   readonly getaddrPercent: number;
   readonly getaddrAllBelow: number;
+  /** An answer is kept for seven to nine eighths of this. */
   readonly getaddrCacheMs: Millis;
+  /** Mean of a Poisson process: addresses that wait for a peer are told to it then. */
   readonly addrFlushMs: Millis;
   readonly addrTokensPerSecond: number;
   readonly addrTokensMax: number;
-  /** A gossiped address is passed on to this many peers if it is fresh. */
+  /** A gossiped address is passed on to this many peers if it is fresh; one that we cannot dial, half the time to one less. */
   readonly addrRelayPeers: number;
   readonly addrRelayMaxPerMessage: number;
-  /** Addresses that we remember a peer to know, so that it is not told again. */
+  /** Addresses that we remember a peer to know, so that it is not told again: at most so many, at least half of them. */
   readonly knownAddressesPerPeer: number;
   readonly ownAddressIntervalMs: Millis;
+  /** Netgroups of peers that we dialled which must see us at one address before we believe that it is ours. */
+  readonly ownAddressReports: number;
   /** How often the address table is written to the store. */
   readonly addressSaveMs: Millis;
 
@@ -237,6 +241,7 @@ export const internetLimits: Limits = {
   addrRelayMaxPerMessage: 10,
   knownAddressesPerPeer: 5000,
   ownAddressIntervalMs: 24 * HOUR,
+  ownAddressReports: 2,
   addressSaveMs: 15 * MINUTE,
   maxHeadersPerMessage: 2000,
   maxLocator: 101,
@@ -307,7 +312,7 @@ export const localLimits: Limits = {
   maxDiscouraged: 1000,
   getaddrAllBelow: 64,
   getaddrCacheMs: SECOND,
-  addrFlushMs: 100,
+  addrFlushMs: 50,
   addrTokensPerSecond: 100,
   knownAddressesPerPeer: 1000,
   ownAddressIntervalMs: MINUTE,

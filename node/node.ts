@@ -96,6 +96,8 @@ export interface NodeOptions {
   };
   /** Endpoints on which peers can dial us: announced to them, and never dialled. */
   readonly listen: readonly Endpoint[];
+  /** What peers are told instead of these, as targets that lead to us; absent or empty: these, and what peers see us as. */
+  readonly announce?: readonly DialTarget[];
   /** Peers that are kept dialled. */
   readonly connect: readonly DialTarget[];
   /** Exchange addresses with peers and dial what is learned. */
@@ -136,7 +138,6 @@ export class GrapevineNode implements Core {
   /** Undefined unless items are traced. */
   readonly #items: ItemTrace | undefined;
   readonly #store: Store;
-  readonly #listen: readonly Endpoint[];
   readonly #userAgent: string;
   readonly #startedAt: Now;
 
@@ -194,7 +195,6 @@ export class GrapevineNode implements Core {
     this.params = params;
     this.limits = limits;
     this.#store = store;
-    this.#listen = listen;
     this.#startedAt = options.now;
     this.#now = options.now;
     this.#mockTime = options.mockTime;
@@ -232,6 +232,7 @@ export class GrapevineNode implements Core {
       rows: options.rows.addresses,
       savedBans: store.get(BANS_KEY),
       listen,
+      announce: options.announce ?? [],
       connect: options.connect,
       pex,
       active: options.offline !== true,
@@ -1108,7 +1109,7 @@ export class GrapevineNode implements Core {
       services: SERVICES,
       userAgent: this.#userAgent,
       verifier: this.#verifier,
-      localAddresses: this.#listen,
+      localAddresses: this.overlay.localAddresses(),
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [...this.#links.values()].map((link) => this.#summary(link)),
       addresses: () => this.overlay.addresses(),
@@ -1146,7 +1147,8 @@ export class GrapevineNode implements Core {
       kind: link.kind,
       learned: link.kind === 'inbound' || link.kind === 'manual' ? link.kind : 'gossip',
       netgroup: link.netgroup,
-      memoryBytes: this.#buffers.size(peer) + link.heldBytes,
+      memoryBytes: this.#buffers.size(peer) + link.heldBytes + this.overlay.memory(peer),
+      exchangesAddresses: this.overlay.exchangesAddresses(peer),
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,
       lastReceive: link.lastReceive,

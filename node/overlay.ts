@@ -22,6 +22,7 @@ import { AddressGossip } from './discovery/address-gossip.ts';
 import { isLoopback } from './discovery/address-rules.ts';
 import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
 import { Dialer } from './discovery/dialer.ts';
+import { type LocalAddress, OwnAddresses } from './discovery/own-addresses.ts';
 import type { Effect } from './effect.ts';
 import { evictionCandidates } from './eviction-candidates.ts';
 import type { Limits } from './limits.ts';
@@ -62,7 +63,10 @@ export interface OverlayOptions {
   readonly rows: readonly Row[];
   /** What `Bans` saved. */
   readonly savedBans: Bytes | undefined;
+  /** Where peers can dial us without TLS. */
   readonly listen: readonly Endpoint[];
+  /** What the user wants to be told to peers instead of these. */
+  readonly announce: readonly DialTarget[];
   readonly connect: readonly DialTarget[];
   readonly pex: boolean;
   readonly active: boolean;
@@ -83,6 +87,7 @@ export class Overlay {
   /** The secret order of netgroups for eviction. */
   readonly #netgroupKey: (netgroup: string) => number;
   readonly #addresses: AddressTable;
+  readonly #own: OwnAddresses;
   readonly #gossip: AddressGossip;
   readonly #linkRules = new LinkRules();
   readonly #shuffle: Random;
@@ -103,7 +108,9 @@ export class Overlay {
     this.#netgroupKey = netgroupKeys(random.fork('eviction'));
     const own = listen;
     this.#addresses = new AddressTable({ limits, params, random: random.fork('addresses'), rows, own, now });
-    this.#gossip = new AddressGossip({ limits, params, random: random.fork('gossip'), own, services, pex });
+    this.#own = new OwnAddresses({ limits, params, listen, announce: options.announce });
+    const gossipOptions = { limits, params, random: random.fork('gossip'), own: this.#own, services, pex };
+    this.#gossip = new AddressGossip(gossipOptions);
     this.dialer = new Dialer({ limits, table: this.#addresses, own, pex });
     for (const target of options.connect) this.dialer.addManual(target, now);
     this.#tellDialer();
@@ -195,7 +202,9 @@ export class Overlay {
     if (shape !== undefined) this.#host.act({ type: 'shape', peer, shape });
     this.dialer.onHandshake(peer, version.services, now);
     this.#host.perform(this.#pings.add(peer, now));
-    this.#host.perform(this.#gossip.add(peer, { direction, remote, addrV2: version.addrV2 }, now));
+    const { kind, transport, local } = link;
+    if (this.#own.onHandshake(peer, { kind, remote, seenAs: version.seenAs })) this.#onOwnChanged();
+    this.#host.perform(this.#gossip.add(peer, { kind, transport, remote, local, addrV2: version.addrV2 }, now));
     return true;
   }
 
@@ -206,6 +215,7 @@ export class Overlay {
     this.#pings.remove(peer);
     this.#junk.remove(peer);
     this.#gossip.remove(peer);
+    if (this.#own.remove(peer)) this.#onOwnChanged();
     const unreached = this.dialer.onLinkDown(peer, this.#host.now());
     this.#tellUnreached(unreached, `${reason}, before the handshake: it may be of another network`);
   }
@@ -228,15 +238,20 @@ export class Overlay {
   }
 
   onGetaddr(peer: PeerId): void {
-    this.#host.perform(this.#gossip.onGetaddr(peer, (at) => this.#addresses.sample(at), this.#host.now()));
+    this.#host.perform(this.#gossip.onGetaddr(peer, this.#addresses, this.#host.now()));
   }
 
   onAddresses(peer: PeerId, addresses: readonly GossipAddress[]): void {
     const now = this.#host.now();
-    const { effects, learned, listens } = this.#gossip.onAddresses(peer, addresses, now);
+    const { effects, learned, listens, fetched } = this.#gossip.onAddresses(peer, addresses, now);
     this.#host.perform(effects);
     this.#addresses.add(learned, now);
     for (const endpoint of listens) this.dialer.onInboundEndpoint(peer, endpoint);
+    if (fetched) this.#host.disconnect(peer, 'it has told its addresses');
+  }
+
+  #onOwnChanged(): void {
+    this.#gossip.onOwnChanged(this.#host.now());
   }
 
   // Time
@@ -369,6 +384,20 @@ export class Overlay {
 
   gossipCounts(peer: PeerId): ReturnType<AddressGossip['counts']> {
     return this.#gossip.counts(peer);
+  }
+
+  /** Bytes that are held of what the peer knows of addresses. */
+  memory(peer: PeerId): number {
+    return this.#gossip.memory(peer);
+  }
+
+  /** It takes part in the exchange of addresses. */
+  exchangesAddresses(peer: PeerId): boolean {
+    return this.#gossip.isEnabled(peer);
+  }
+
+  localAddresses(): readonly LocalAddress[] {
+    return this.#own.localAddresses();
   }
 
   bans(): readonly Ban[] {

@@ -38,7 +38,7 @@ export interface RpcContext {
   /** Undefined until it is told, shortly after the start. */
   readonly verifier: Verifier | undefined;
   /** Endpoints that we announce. */
-  readonly localAddresses: readonly Endpoint[];
+  readonly localAddresses: readonly (Endpoint & { readonly score: number })[];
   /** Sum of the bytes of all block files. */
   readonly sizeOnDisk: number;
   /** Links in the order of their ids, those that have not finished the handshake included. */
@@ -82,6 +82,8 @@ export interface PeerSummary {
   readonly netgroup: string;
   /** What we hold for it that is not sent or not read yet. */
   readonly memoryBytes: number;
+  /** It takes part in the exchange of addresses. */
+  readonly exchangesAddresses: boolean;
   readonly connectedAt: UnixSeconds;
   readonly lastSend: UnixSeconds;
   readonly lastReceive: UnixSeconds;

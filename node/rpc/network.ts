@@ -92,7 +92,7 @@ function peerJson(peer: PeerSummary): JsonValue {
     synced_headers: peer.syncedHeaders,
     synced_blocks: peer.syncedBlocks,
     inflight: peer.inFlight,
-    addr_relay_enabled: !isBare && version !== undefined,
+    addr_relay_enabled: peer.exchangesAddresses,
     addr_processed: peer.addressesProcessed,
     addr_rate_limited: peer.addressesRateLimited,
     permissions: [],
@@ -202,7 +202,7 @@ export const networkMethods: readonly RpcMethod[] = [
         }),
         relayfee: amount(RELAY_FEE_RATE),
         incrementalfee: amount(RELAY_FEE_RATE),
-        localaddresses: localAddresses.map(({ host, port }) => ({ address: host, port, score: 1 })),
+        localaddresses: localAddresses.map(({ host, port, score }) => ({ address: host, port, score })),
         warnings: [],
         // Ours: what verifies signatures. Missing in the first moments.
         verifier: verifier === undefined ? undefined : { ...verifier },

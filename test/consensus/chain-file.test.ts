@@ -245,6 +245,58 @@ describe('a wrong field is named, with the reason', () => {
   });
 });
 
+describe('seeds', () => {
+  const withSeeds = (seeds: unknown) =>
+    decodeChainFile(
+      edited((f) => {
+        f['seeds'] = seeds;
+      }),
+    );
+
+  test('are addresses of nodes: over TCP, or WebSocket with or without a path', () => {
+    const seeds = [
+      'tcp://1.2.3.4:30001',
+      'tcp://[2a00::1]:30001',
+      'ws://seed.example.org:30001',
+      'ws://Seed.example.org',
+      'wss://seed.example.org/peer',
+      'wss://seed.example.org:8443/a/b?c=d',
+      'wss://[2a00::1]/',
+    ];
+    expect(withSeeds(seeds)).toEqual({ ok: true, value: { ...made.value, seeds } });
+    const result = withSeeds(seeds);
+    expect(result.ok && decodeChainFile(encodeChainFile(result.value))).toEqual(result);
+  });
+
+  test.each([
+    ['no scheme', 'seed.example.org:1'],
+    ['another scheme', 'http://seed.example.org:1'],
+    ['no host', 'wss://'],
+    ['a path over TCP', 'tcp://1.2.3.4:1/peer'],
+    ['a space', 'wss://seed.example.org/a b'],
+    ['a line break', 'wss://seed.example.org/a\n'],
+    ['a fragment', 'wss://seed.example.org/#a'],
+    ['port 0', 'tcp://1.2.3.4:0'],
+    ['port 65536', 'ws://seed.example.org:65536'],
+    ['a user and a password', 'wss://me:secret@seed.example.org'],
+    ['IPv6 without brackets', 'tcp://2a00::1:30001'],
+    ['what no URL can be made of', 'ws://1.2.3.999:1'],
+    ['301 characters', `wss://seed.example.org/${'p'.repeat(278)}`],
+    ['no text', 1],
+  ])('a seed with %s is a problem', (_what, seed) => {
+    expect(withSeeds(['tcp://1.2.3.4:1', seed])).toMatchObject({
+      ok: false,
+      error: [expect.stringMatching(/^seeds: must be a list of at most 32, each tcp:\/\//)],
+    });
+  });
+
+  test('more than 32, or no list, are a problem', () => {
+    expect(withSeeds(Array(32).fill('tcp://1.2.3.4:1')).ok).toBe(true);
+    expect(withSeeds(Array(33).fill('tcp://1.2.3.4:1')).ok).toBe(false);
+    expect(withSeeds('tcp://1.2.3.4:1').ok).toBe(false);
+  });
+});
+
 test("a new chain's own problems are told before any work is done", () => {
   const wrong = makeChain({ ...lab, name: 'X', halfLifeSeconds: 1 });
   expect(!wrong.ok && wrong.error.map((problem) => problem.split(':')[0])).toEqual(['name', 'halfLifeSeconds']);

@@ -7,6 +7,7 @@ import type { DialId, Endpoint, Millis, Now, PeerId } from '../../../node/bounda
 import { AddressGossip } from '../../../node/discovery/address-gossip.ts';
 import { AddressTable } from '../../../node/discovery/address-table.ts';
 import { Dialer } from '../../../node/discovery/dialer.ts';
+import { OwnAddresses } from '../../../node/discovery/own-addresses.ts';
 import type { Effect } from '../../../node/effect.ts';
 import { type Limits, localLimits } from '../../../node/limits.ts';
 import { earliest } from '../../../node/ports.ts';
@@ -121,7 +122,14 @@ export class GossipNetwork {
     const rows = saved.flatMap(([key, value]) => (value === null ? [] : [{ key, value }]));
     const common = { limits, params: regtest, own };
     node.table = new AddressTable({ ...common, random: random.fork('table'), rows, now });
-    node.gossip = new AddressGossip({ ...common, random: random.fork('gossip'), services: SERVICES, pex: true });
+    node.gossip = new AddressGossip({
+      limits,
+      params: regtest,
+      own: new OwnAddresses({ limits, params: regtest, listen: own }),
+      random: random.fork('gossip'),
+      services: SERVICES,
+      pex: true,
+    });
     node.dialer = new Dialer({ limits, table: node.table, own, pex: true });
     const bootstrap = this.nodes[0] as GossipNode;
     if (node !== bootstrap) node.dialer.addManual({ transport: 'ws', ...bootstrap.endpoint }, now);
@@ -154,9 +162,11 @@ export class GossipNetwork {
     from.dialer.onLinkUp(dial, near.peer, to.endpoint);
     from.dialer.onHandshake(near.peer, SERVICES, this.now);
     const back = { host: from.endpoint.host, port: 40_000 + far.peer };
-    this.#send(to, to.gossip.add(far.peer, { direction: 'inbound', remote: back, addrV2: true }, this.now));
-    const link = { direction: 'outbound', remote: to.endpoint, addrV2: true } as const;
-    this.#send(from, from.gossip.add(near.peer, link, this.now));
+    const link = { transport: 'ws', addrV2: true } as const;
+    const inbound = { ...link, kind: 'inbound', remote: back, local: to.endpoint } as const;
+    this.#send(to, to.gossip.add(far.peer, inbound, this.now));
+    const outbound = { ...link, kind: 'outbound-full-relay', remote: to.endpoint, local: back } as const;
+    this.#send(from, from.gossip.add(near.peer, outbound, this.now));
   }
 
   #close(end: LinkEnd): void {
@@ -178,10 +188,7 @@ export class GossipNetwork {
   #receive({ node, peer }: LinkEnd, message: Message): void {
     if (!node.links.has(peer)) return;
     if (message.type === 'getaddr') {
-      this.#send(
-        node,
-        node.gossip.onGetaddr(peer, (now) => node.table.sample(now), this.now),
-      );
+      this.#send(node, node.gossip.onGetaddr(peer, node.table, this.now));
     } else if (message.type === 'addr' || message.type === 'addrv2') {
       const { effects, learned, listens } = node.gossip.onAddresses(peer, message.addresses, this.now);
       this.#send(node, effects);

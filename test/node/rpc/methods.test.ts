@@ -481,6 +481,7 @@ describe('peers', () => {
     learned: 'gossip',
     netgroup: 'loopback/18444',
     memoryBytes: 7,
+    exchangesAddresses: true,
     connectedAt: 1,
     lastSend: 2,
     lastReceive: 3,
@@ -510,7 +511,7 @@ describe('peers', () => {
   const node = new RpcNode();
 
   beforeAll(() => {
-    node.overrides = { peers: () => [peer, { ...fresh, version: undefined }], manualNodes: () => ['127.0.0.1:9'] };
+    node.overrides = { peers: () => [peer, { ...fresh, version: undefined, exchangesAddresses: false }], manualNodes: () => ['127.0.0.1:9'] };
   });
 
   test('getpeerinfo has Core’s members, and how we came to know the peer', () => {
@@ -549,7 +550,7 @@ describe('peers', () => {
     ['manual', true],
   ] as const)('a link of the kind %s is shown as such, with transactions and addresses: %s', (kind, relays) => {
     const other = new RpcNode();
-    other.overrides = { peers: () => [{ ...peer, kind }] };
+    other.overrides = { peers: () => [{ ...peer, kind, exchangesAddresses: relays }] };
     const [shown] = other.call('getpeerinfo') as [object];
     expect(shown).toMatchObject({ connection_type: kind, relaytxes: relays, addr_relay_enabled: relays });
   });

@@ -98,7 +98,7 @@ export class RpcNode {
       services: 0x1000009n,
       userAgent: '/Grapevine:0.1.0/',
       verifier: { backend: 'noble', library: 'noble (JavaScript)', workers: 2 },
-      localAddresses: [{ host: '127.0.0.1', port: 18444 }],
+      localAddresses: [{ host: '127.0.0.1', port: 18444, score: 1 }],
       sizeOnDisk: this.tree.bodyBytes,
       peers: () => [],
       addresses: () => [],

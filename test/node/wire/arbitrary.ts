@@ -33,8 +33,19 @@ const ipAddress: fc.Arbitrary<GossipAddress> = fc.oneof(
     plainIpv6.map((bytes) => formatIp({ network: 'ipv6', bytes })),
   ),
 );
+const label = fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,10}[a-z0-9])?$/);
+const wssAddress: fc.Arbitrary<GossipAddress> = fc
+  .record({
+    host: fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.')),
+    path: fc.option(fc.stringMatching(/^\/[!"$-~]{1,40}$/), { nil: undefined }),
+    port: fc.integer({ min: 1, max: 0xffff }),
+    services: u64,
+    time: u32,
+  })
+  .map(({ path, ...fields }) => ({ network: 'wss', ...fields, ...(path === undefined ? {} : { path }) }));
 const anyAddress: fc.Arbitrary<GossipAddress> = fc.oneof(
   ipAddress,
+  wssAddress,
   addressFields('torv3', bytesOf(32).map(bytesToHex)),
   addressFields('i2p', bytesOf(32).map(bytesToHex)),
   addressFields(

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { bytesToHex, hexToBytes } from '#hash';
 import { Writer } from '../../../consensus/codec.ts';
+import { gossipAddress } from '../../../node/wire/address.ts';
 import { decodeMessage, encodeMessage, encodePayload } from '../../../node/wire/codec.ts';
 import type { Message, MessageType } from '../../../node/wire/message.ts';
 import { messages } from './arbitrary.ts';
@@ -229,6 +230,86 @@ describe('addrv2 (BIP 155)', () => {
   });
 });
 
+describe('nodes behind wss:// in addrv2', () => {
+  const ascii = (text: string) => new TextEncoder().encode(text);
+  const known = { network: 'ipv4', host: '1.2.3.4', port: 8333, services: 9n, time: 1 } as const;
+  const fields = { port: 443, services: 9n, time: 1_700_000_000 };
+  /** The name as it is, and an address that is to be read although what stands before it is not. */
+  const payload = (name: Uint8Array, port = 443) => {
+    const writer = new Writer().compact(2);
+    writer.u32(1_700_000_000).compact(9n).u8(0x77).varBytes(name).u16be(port);
+    writer
+      .u32(1)
+      .compact(9n)
+      .u8(1)
+      .varBytes(Uint8Array.of(1, 2, 3, 4))
+      .u16be(8333);
+    return writer.finish();
+  };
+  const longest = [...Array.from({ length: 3 }, () => 'a'.repeat(63)), 'a'.repeat(61)].join('.');
+
+  test.each([
+    ['node.example.org', { host: 'node.example.org' }],
+    ['localhost', { host: 'localhost' }],
+    ['a1.example.org/peer?key=1/2', { host: 'a1.example.org', path: '/peer?key=1/2' }],
+    ['xn--bcher-kva.example/!~', { host: 'xn--bcher-kva.example', path: '/!~' }],
+    [longest, { host: longest }],
+    [`a.org/${'p'.repeat(199)}`, { host: 'a.org', path: `/${'p'.repeat(199)}` }],
+  ])('%s is read, and written as it was', (name, expected) => {
+    const message = { type: 'addrv2', addresses: [{ network: 'wss', ...expected, ...fields }, known] } as const;
+    expect(decoded('addrv2', payload(ascii(name)))).toEqual(message);
+    expect(encodePayload(message)).toEqual(payload(ascii(name)));
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['capitals', 'Node.example.org'],
+    ['a dot at the end', 'node.example.org.'],
+    ['an empty label', 'node..org'],
+    ['a hyphen at the edge of a label', '-a.org'],
+    ['an underscore', 'a_b.org'],
+    ['a label of 64 letters', `${'a'.repeat(64)}.org`],
+    ['254 letters', `${longest}a`],
+    ['an IPv4 address', '127.0.0.1'],
+    ['what a browser takes for an IPv4 address', 'a.0x7f'],
+    ['an IPv6 address', '[::1]'],
+    ['a port', 'a.org:443'],
+    ['a name and a password', 'me:secret@a.org'],
+    ['a path that is only a slash', 'a.org/'],
+    ['a path alone', '/peer'],
+    ['a space in the path', 'a.org/a b'],
+    ['a fragment', 'a.org/a#b'],
+    ['a line break', 'a.org\n'],
+    ['a line break in the path', 'a.org/a\n'],
+    ['a letter outside ASCII', 'b\u00fccher.org'],
+    ['a path of 201 characters', `a.org/${'p'.repeat(200)}`],
+  ])('%s is skipped and is no offence', (_what, name) => {
+    expect(decoded('addrv2', payload(Uint8Array.from(name, (letter) => letter.charCodeAt(0))))).toEqual({
+      type: 'addrv2',
+      addresses: [known],
+    });
+  });
+
+  test('port 0 is skipped, and so is any bytes that are no text', () => {
+    expect(decoded('addrv2', payload(ascii('a.org'), 0))).toEqual({ type: 'addrv2', addresses: [known] });
+    expect(decoded('addrv2', payload(new Uint8Array(512)))).toEqual({ type: 'addrv2', addresses: [known] });
+  });
+
+  test('they are gossiped by what is dialled; an IP address behind wss, or a name that is not, has no address', () => {
+    const target = { transport: 'wss', host: 'A.example.org', port: 443 } as const;
+    const address = { network: 'wss', host: 'a.example.org', ...fields };
+    expect(gossipAddress(target, 9n, 1_700_000_000)).toEqual(address);
+    expect(gossipAddress({ ...target, path: '/' }, 9n, 1_700_000_000)).toEqual(address);
+    expect(gossipAddress({ ...target, path: '/x' }, 9n, 1_700_000_000)).toEqual({ ...address, path: '/x' });
+    expect(gossipAddress({ ...target, path: '/x#' }, 9n, 0)).toBeUndefined();
+    expect(gossipAddress({ ...target, port: 0 }, 9n, 0)).toBeUndefined();
+    expect(gossipAddress({ ...target, host: '1.2.3.4' }, 9n, 0)).toBeUndefined();
+    expect(gossipAddress({ ...target, host: '::1' }, 9n, 0)).toBeUndefined();
+    expect(gossipAddress({ ...target, transport: 'ws' }, 9n, 0)).toBeUndefined();
+    expect(gossipAddress({ transport: 'ws', host: '1.2.3.4', port: 8333 }, 9n, 1)).toEqual(known);
+  });
+});
+
 describe('addr', () => {
   test('an IPv4 address travels inside IPv6', () => {
     const address = { network: 'ipv4', host: '1.2.3.4', port: 8333, services: 9n, time: 1 } as const;
@@ -242,6 +323,8 @@ describe('addr', () => {
   test('what only addrv2 can carry is a bug of the caller', () => {
     const address = { network: 'torv3', host: 'ab'.repeat(32), port: 1, services: 0n, time: 0 } as const;
     expect(() => encodePayload({ type: 'addr', addresses: [address] })).toThrow('addr cannot carry torv3');
+    const name = { ...address, network: 'wss', host: 'a.org' } as const;
+    expect(() => encodePayload({ type: 'addr', addresses: [name] })).toThrow('addr cannot carry wss');
   });
 });
 
