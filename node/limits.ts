@@ -55,6 +55,8 @@ export interface Limits {
   /** How often links beyond the slots are looked for, and how long each is kept at least. */
   readonly surplusCheckMs: Millis;
   readonly surplusMinMs: Millis;
+  /** With so few links that addresses seem to lead nowhere, one seed node more is asked after this. */
+  readonly seedIntervalMs: Millis;
   /** A peer that was asked for addresses only is left at the latest after this. */
   readonly addrFetchMs: Millis;
   /** Block-only peers that are remembered over a restart. */
@@ -219,6 +221,7 @@ export const internetLimits: Limits = {
   staleCheckMs: 10 * MINUTE,
   surplusCheckMs: 45 * SECOND,
   surplusMinMs: 30 * SECOND,
+  seedIntervalMs: 10 * SECOND,
   addrFetchMs: 30 * SECOND,
   maxAnchors: 2,
   maxBans: 10_000,
@@ -308,6 +311,7 @@ export const localLimits: Limits = {
   recentTryMs: 2 * SECOND,
   feelerIntervalMs: 10 * SECOND,
   extraBlockOnlyIntervalMs: MINUTE,
+  seedIntervalMs: 2 * SECOND,
   addrFetchMs: 5 * SECOND,
   maxDiscouraged: 1000,
   getaddrAllBelow: 64,
