@@ -361,6 +361,18 @@ describe('a manual target', () => {
     expect(fail(at(200_000))).toBeUndefined();
   });
 
+  test('that backs off is not dialled because it was learned of, too', () => {
+    const { dialer, learn } = start();
+    dialer.addManual(target(20), at(0));
+    for (const mono of [0, 500, 1500]) {
+      const [order] = dialer.tick(at(mono)) as [DialOrder];
+      dialer.onDialFailed(order.dial, at(mono));
+    }
+    learn(20);
+    expect(dialer.tick(at(3499))).toEqual([]);
+    expect(kinds(dialer.tick(at(3500)))).toEqual(['manual']);
+  });
+
   test('that is linked is not dialled, by name or by the address that was reached', () => {
     const { table, dialer } = start();
     dialer.addManual(target(20, 'localhost'), at(0));
@@ -607,6 +619,33 @@ describe('feelers', () => {
     connect(1, at(0));
     expect(dialer.tick(at(100))).toEqual([]);
     expect(kinds(dialer.tick(at(200_000)))).toEqual(['feeler']);
+  });
+
+  test('do not wait for slots whose candidates back off', () => {
+    const { dialer, learn, connect } = start({
+      limits: { maxOutboundFull: 8, feelerIntervalMs: 1, redialMs: 60_000, redialMaxMs: 60_000 },
+    });
+    learn(inGroup(1, 11));
+    connect(1, at(0));
+    learn(inGroup(1, 12), inGroup(2, 13));
+    const [order] = dialer.tick(at(100)) as [DialOrder];
+    expect(order.target).toEqual(inGroup(2, 13));
+    dialer.onDialFailed(order.dial, at(100));
+    expect(connect(2, at(200))).toMatchObject({ kind: 'feeler', target: inGroup(1, 12) });
+    dialer.onLinkDown(peer(2), at(300));
+    expect(kinds(dialer.tick(at(60_100)))).toEqual(['outbound-full-relay']);
+  });
+
+  test('look for an address to test when a new one was reached', () => {
+    const table = colliding();
+    const { dialer, learn, connect } = start({ table, limits });
+    learn(11);
+    connect(1, at(0), false);
+    expect(dialer.tick(at(200_000))).toEqual([]);
+    expect(dialer.nextDeadline()).toBeUndefined();
+    table.tested = addressOf(target(20));
+    dialer.onHandshake(peer(1), 9n, at(200_000));
+    expect(connect(2, at(400_000))).toMatchObject({ kind: 'feeler', target: target(20) });
   });
 
   test('rest when there is nobody new, until somebody is', () => {
