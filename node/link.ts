@@ -69,8 +69,7 @@ export class Link {
   }
 
   get kind(): ConnectionKind {
-    if (this.dialled === undefined) return 'inbound';
-    return this.dialled.manual ? 'manual' : 'outbound-full-relay';
+    return this.dialled?.kind ?? 'inbound';
   }
 
   onNewTransaction(now: Now): void {

@@ -20,7 +20,8 @@ const FINER_PREFIX = '20010470';
 
 /**
  * The netgroup as text, equal for equal groups: /16 of IPv4, /32 of IPv6, the last two labels of a name. Loopback: the second
- * octet of 127.x.y.z if that is not 0, else the port, so that diversity can be tested on one machine.
+ * octet of 127.x.y.z if that is not 0, else the port, so that diversity can be tested on one machine. Private networks: the
+ * host; where the internet is dialled they never are.
  */
 export function netgroup({ host, port }: Endpoint): string {
   const ip = parseIp(host);
@@ -34,10 +35,14 @@ export function netgroup({ host, port }: Endpoint): string {
     const embedded = bytes.slice(tunnel.at, tunnel.at + 4);
     return ipv4Group(tunnel.inverted === true ? embedded.map((byte) => byte ^ 0xff) : embedded, port);
   }
+  if (/^(f[cd]|fe[89ab])/.test(hex)) return `private/${hex}`;
   return `ipv6/${hex.slice(0, hex.startsWith(FINER_PREFIX) ? 9 : 8)}`;
 }
 
 function ipv4Group(bytes: Bytes, port: number): string {
-  if (bytes[0] !== 127) return `ipv4/${bytes[0]}.${bytes[1]}`;
-  return bytes[1] === 0 ? `loopback/${port}` : `ipv4/127.${bytes[1]}`;
+  const [first, second] = bytes as unknown as [number, number];
+  if (first === 127) return second === 0 ? `loopback/${port}` : `ipv4/127.${second}`;
+  const isPrivate = first === 10 || (first === 172 && (second & 0xf0) === 16) || (first === 192 && second === 168);
+  // All of a house have one /16: there each host is a group, or nobody could have two peers.
+  return isPrivate ? `private/${bytes.join('.')}` : `ipv4/${first}.${second}`;
 }

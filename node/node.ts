@@ -29,6 +29,7 @@ import type {
 } from './boundary.ts';
 import { type ChainProgress, ChainState, type ChainUpdate } from './chain/chain-state.ts';
 import { type HeaderNode, HeaderTree } from './chain/header-tree.ts';
+import { ANCHORS_KEY } from './discovery/anchors.ts';
 import type { Effect } from './effect.ts';
 import { ItemTrace } from './item-trace.ts';
 import type { Limits } from './limits.ts';
@@ -55,6 +56,7 @@ import { TemplateCache } from './rpc/block-template.ts';
 import type { PeerSummary, RpcContext } from './rpc/call.ts';
 import { Announcements } from './sync/announce.ts';
 import { BlockDownload } from './sync/block-download.ts';
+import { ChainWatch } from './sync/chain-watch.ts';
 import { HeaderSync } from './sync/header-sync.ts';
 import { Serving } from './sync/serving.ts';
 import { TransactionFlow } from './transaction-flow.ts';
@@ -98,6 +100,8 @@ export interface NodeOptions {
   readonly listen: readonly Endpoint[];
   /** What peers are told instead of these, as targets that lead to us; absent or empty: these, and what peers see us as. */
   readonly announce?: readonly DialTarget[];
+  /** Nodes that are asked for addresses and left. */
+  readonly seedNodes?: readonly DialTarget[];
   /** Peers that are kept dialled. */
   readonly connect: readonly DialTarget[];
   /** Exchange addresses with peers and dial what is learned. */
@@ -144,6 +148,7 @@ export class GrapevineNode implements Core {
   readonly #buffers: SendBuffers;
   readonly #received: ReceiveBuffers;
   readonly #headers: HeaderSync;
+  readonly #chainWatch: ChainWatch;
   readonly #download: BlockDownload;
   readonly #announcements: Announcements;
   readonly #serving: Serving;
@@ -231,6 +236,8 @@ export class GrapevineNode implements Core {
       userAgent: this.#userAgent,
       rows: options.rows.addresses,
       savedBans: store.get(BANS_KEY),
+      savedAnchors: store.get(ANCHORS_KEY),
+      seedNodes: options.seedNodes ?? [],
       listen,
       announce: options.announce ?? [],
       connect: options.connect,
@@ -246,9 +253,11 @@ export class GrapevineNode implements Core {
         notice: (notice) => this.notice(notice),
         disconnect: (peer, reason) => this.disconnect(peer, reason),
         save: (batch) => this.#save(batch),
+        isBusy: (peer) => this.#download.inFlight(peer).length > 0,
       },
     });
     this.#headers = new HeaderSync(this.tree, limits);
+    this.#chainWatch = new ChainWatch(limits);
     this.#download = new BlockDownload(this.tree, limits);
     this.#announcements = new Announcements(this.tree, limits);
     this.#serving = new Serving(limits);
@@ -313,6 +322,7 @@ export class GrapevineNode implements Core {
     const machines = [
       this.overlay,
       this.#headers,
+      this.#chainWatch,
       this.#download,
       this.#relay,
       this.#orphans,
@@ -368,6 +378,7 @@ export class GrapevineNode implements Core {
       this.#syncDirty = false;
       this.#checkInitialSync();
       this.#perform(this.#headers.schedule(this.#initialSync, this.#now));
+      this.#watchChains();
       const { tip, forksAreFull, isBehind } = this.chain;
       const view = { tip, forksAreFull, isBehind, best: (peer: PeerId) => this.#headers.best(peer) };
       this.#perform(this.#download.schedule(view, this.#now));
@@ -381,6 +392,7 @@ export class GrapevineNode implements Core {
     for (const peer of [...this.#backlog]) this.#takeTurn(this.#links.get(peer) as Link);
     this.overlay.tick();
     this.#perform(this.#headers.tick(now));
+    this.#watchChains();
     this.#perform(this.#download.tick(now));
     this.#orphans.tick(now);
     this.#steps(this.#generate.tick(now));
@@ -433,6 +445,7 @@ export class GrapevineNode implements Core {
     this.#buffers.remove(peer);
     this.#received.remove(peer);
     this.#headers.remove(peer);
+    this.#chainWatch.remove(peer);
     this.#download.remove(peer);
     this.#announcements.remove(peer);
     this.#serving.remove(peer);
@@ -556,6 +569,9 @@ export class GrapevineNode implements Core {
       case 'block':
         return this.#onPeerBlock(link, message.block, payload);
       case 'tx':
+        if (link.kind === 'block-relay-only') {
+          return this.#perform([{ type: 'misbehaved', peer, why: 'tx-without-relay' }]);
+        }
         return this.transactions.onPeerTransaction(peer, message.tx);
       case 'feefilter':
         return this.#relay.onFeeFilter(peer, message.satPerKvb);
@@ -583,7 +599,10 @@ export class GrapevineNode implements Core {
     this.#announcements.add(peer);
     this.#serving.add(peer);
     this.#syncDirty = true;
+    if (link.kind !== 'inbound' && link.kind !== 'manual')
+      this.#chainWatch.add(peer, link.kind === 'outbound-full-relay');
     this.#perform([{ type: 'message', peer, message: { type: 'sendheaders' } }]);
+    if (link.kind === 'block-relay-only') return;
     const { wtxidRelay, relay } = version;
     this.#relay.add(peer, { direction, wtxidRelay, relay }, this.pool.entries(), this.#now);
   }
@@ -595,6 +614,7 @@ export class GrapevineNode implements Core {
     this.#backlog.delete(peer);
     // What it owed is asked of others at once, and its deadlines are no longer ours.
     this.#headers.remove(peer);
+    this.#chainWatch.remove(peer);
     this.#download.remove(peer);
     this.#syncDirty = true;
     this.#act({ type: 'disconnect', peer, reason });
@@ -660,6 +680,15 @@ export class GrapevineNode implements Core {
     if (added.length > 0) this.chain.saveHeaders();
     this.#perform(effects);
     this.#syncDirty = true;
+  }
+
+  /** Peers that we chose and that do not follow the best chain are asked once more, then left. */
+  #watchChains(): void {
+    const { tip } = this.chain;
+    for (const step of this.#chainWatch.check(tip, (peer) => this.#headers.best(peer), this.#now)) {
+      if (step.type === 'ask') this.#perform(this.#headers.ask(step.peer, step.from, this.#now));
+      else this.disconnect(step.peer, step.reason);
+    }
   }
 
   #onInv(peer: PeerId, items: readonly Inventory[]): void {
@@ -864,6 +893,7 @@ export class GrapevineNode implements Core {
     const { hash, height } = tip;
     this.notice({ kind: 'tip', hash, height, disconnected: disconnected.length, transactions, ...sync });
     this.#steps(this.#generate.onTip(hash, this.#now));
+    this.overlay.onTip();
     this.#requests.onTip();
   }
 
@@ -1145,7 +1175,8 @@ export class GrapevineNode implements Core {
       version: this.overlay.version(peer),
       dialled: link.dialled?.target,
       kind: link.kind,
-      learned: link.kind === 'inbound' || link.kind === 'manual' ? link.kind : 'gossip',
+      learned:
+        link.kind === 'inbound' || link.kind === 'manual' ? link.kind : link.kind === 'addr-fetch' ? 'seed' : 'gossip',
       netgroup: link.netgroup,
       memoryBytes: this.#buffers.size(peer) + link.heldBytes + this.overlay.memory(peer),
       exchangesAddresses: this.overlay.exchangesAddresses(peer),

@@ -19,8 +19,9 @@ import type {
   UnixSeconds,
 } from './boundary.ts';
 import { AddressGossip } from './discovery/address-gossip.ts';
+import { AddressManager, GOSSIP_PENALTY_SECONDS, REQUIRED_SERVICES } from './discovery/address-manager.ts';
 import { isLoopback } from './discovery/address-rules.ts';
-import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
+import { ANCHORS_KEY, encodeAnchors, readAnchors } from './discovery/anchors.ts';
 import { Dialer } from './discovery/dialer.ts';
 import { type LocalAddress, OwnAddresses } from './discovery/own-addresses.ts';
 import type { Effect } from './effect.ts';
@@ -37,7 +38,7 @@ import { Pings, type RoundTrip } from './peer/ping.ts';
 import { type BatchItem, earliest, type Random, shuffled } from './ports.ts';
 import { gossipAddress } from './wire/address.ts';
 import { formatEndpoint } from './wire/ip.ts';
-import type { AddressNetwork, GossipAddress, Message } from './wire/message.ts';
+import type { GossipAddress, Message } from './wire/message.ts';
 import { isWithin, type Subnet } from './wire/subnet.ts';
 
 /** What the node does for its overlay. */
@@ -49,6 +50,8 @@ export interface OverlayHost {
   act(action: Action): void;
   notice(notice: Notice): void;
   disconnect(peer: PeerId, reason: string): void;
+  /** A block that the peer was asked for is on the way. */
+  isBusy(peer: PeerId): boolean;
   save(batch: readonly BatchItem[]): void;
 }
 
@@ -61,8 +64,11 @@ export interface OverlayOptions {
   readonly userAgent: string;
   /** What the address table saved. */
   readonly rows: readonly Row[];
-  /** What `Bans` saved. */
+  /** What `Bans` saved, and the anchors of the last run. */
   readonly savedBans: Bytes | undefined;
+  readonly savedAnchors: Bytes | undefined;
+  /** Nodes to ask for addresses. */
+  readonly seedNodes: readonly DialTarget[];
   /** Where peers can dial us without TLS. */
   readonly listen: readonly Endpoint[];
   /** What the user wants to be told to peers instead of these. */
@@ -86,11 +92,18 @@ export class Overlay {
   readonly #bans: Bans;
   /** The secret order of netgroups for eviction. */
   readonly #netgroupKey: (netgroup: string) => number;
-  readonly #addresses: AddressTable;
+  readonly #addresses: AddressManager;
   readonly #own: OwnAddresses;
   readonly #gossip: AddressGossip;
   readonly #linkRules = new LinkRules();
   readonly #shuffle: Random;
+  /** Links that are to bring addresses only, and when each is given up. */
+  readonly #fetches = new Map<PeerId, Millis>();
+  /** The row of the anchors is still there. */
+  #forgetAnchors: boolean;
+  /** When the tip was last another one, and when it is next looked at. */
+  #tipAt: Millis;
+  #staleCheckAt: Millis;
   /** False while the user wants no links. */
   #active: boolean;
 
@@ -106,12 +119,26 @@ export class Overlay {
     this.#junk = new JunkCounts(limits);
     this.#bans = new Bans({ limits, saved: options.savedBans, now });
     this.#netgroupKey = netgroupKeys(random.fork('eviction'));
-    const own = listen;
-    this.#addresses = new AddressTable({ limits, params, random: random.fork('addresses'), rows, own, now });
     this.#own = new OwnAddresses({ limits, params, listen, announce: options.announce });
+    const own = this.#own.endpoints();
+    this.#addresses = new AddressManager({ limits, params, random: random.fork('addresses'), rows, own, now });
     const gossipOptions = { limits, params, random: random.fork('gossip'), own: this.#own, services, pex };
     this.#gossip = new AddressGossip(gossipOptions);
-    this.dialer = new Dialer({ limits, table: this.#addresses, own, pex });
+    this.dialer = new Dialer({
+      limits,
+      table: this.#addresses,
+      random: random.fork('dialer'),
+      own: listen,
+      pex,
+      publicOnly: !params.loopbackRoutable,
+      anchors: readAnchors(options.savedAnchors),
+      seedNodes: options.seedNodes,
+      now,
+    });
+    this.#staleCheckAt = now.mono + limits.staleCheckMs;
+    this.#tipAt = now.mono;
+    // Read once: should they be what makes this node end, the next start is without them.
+    this.#forgetAnchors = options.savedAnchors !== undefined;
     for (const target of options.connect) this.dialer.addManual(target, now);
     this.#tellDialer();
   }
@@ -133,8 +160,14 @@ export class Overlay {
     if (!this.#active) return this.#host.disconnect(peer, 'networking is off');
     const refused = link.kind === 'manual' ? undefined : this.#refusal(link);
     if (refused !== undefined) return this.#host.disconnect(peer, refused);
-    const required = dialled === undefined || dialled.manual ? {} : { requiredServices: REQUIRED_SERVICES };
-    const first = { direction, remote, ...required };
+    const { kind } = link;
+    const isOurChoice = kind !== 'inbound' && kind !== 'manual' && kind !== 'addr-fetch';
+    const first = {
+      direction,
+      remote,
+      relay: kind !== 'block-relay-only' && kind !== 'feeler',
+      ...(isOurChoice ? { requiredServices: REQUIRED_SERVICES } : {}),
+    };
     this.#host.perform(this.#handshake.add(peer, first, this.#host.tipHeight(), this.#host.now()));
   }
 
@@ -189,12 +222,18 @@ export class Overlay {
     return step;
   }
 
-  /** A peer whose handshake is complete. False where it is not welcome, and leaves. */
+  /** A peer whose handshake is complete. False where nothing but addresses, or nothing at all, is wanted of it. */
   welcome(link: Link, version: PeerVersion): boolean {
-    const { peer, direction, remote } = link;
+    const { peer, direction, kind, remote } = link;
     const now = this.#host.now();
     if (this.deny.deniesName(version.userAgent)) {
       this.#host.disconnect(peer, 'a deny rule names it');
+      return false;
+    }
+    if (kind === 'feeler') {
+      // That it answers is all that we wanted to know.
+      this.dialer.onHandshake(peer, version.services, now);
+      this.#host.disconnect(peer, 'a feeler, and it answers');
       return false;
     }
     this.#host.notice({ kind: 'peer', peer, userAgent: version.userAgent, direction, remote });
@@ -202,15 +241,19 @@ export class Overlay {
     if (shape !== undefined) this.#host.act({ type: 'shape', peer, shape });
     this.dialer.onHandshake(peer, version.services, now);
     this.#host.perform(this.#pings.add(peer, now));
-    const { kind, transport, local } = link;
+    const { transport, local } = link;
     if (this.#own.onHandshake(peer, { kind, remote, seenAs: version.seenAs })) this.#onOwnChanged();
     this.#host.perform(this.#gossip.add(peer, { kind, transport, remote, local, addrV2: version.addrV2 }, now));
-    return true;
+    if (kind !== 'addr-fetch') return true;
+    this.#fetches.set(peer, now.mono + this.#limits.addrFetchMs);
+    return false;
   }
 
   onLinkDown(link: Link, reason: string): void {
     const { peer } = link;
-    if (this.#handshake.completed(peer) !== undefined) this.#host.notice({ kind: 'peer-gone', peer, reason });
+    this.#fetches.delete(peer);
+    if (this.#handshake.completed(peer) !== undefined && link.kind !== 'feeler')
+      this.#host.notice({ kind: 'peer-gone', peer, reason });
     this.#handshake.remove(peer);
     this.#pings.remove(peer);
     this.#junk.remove(peer);
@@ -245,21 +288,29 @@ export class Overlay {
     const now = this.#host.now();
     const { effects, learned, listens, fetched } = this.#gossip.onAddresses(peer, addresses, now);
     this.#host.perform(effects);
-    this.#addresses.add(learned, now);
+    const remote = this.#host.links().get(peer)?.remote;
+    if (remote !== undefined) this.#addresses.add(learned, remote, now, GOSSIP_PENALTY_SECONDS);
     for (const endpoint of listens) this.dialer.onInboundEndpoint(peer, endpoint);
     if (fetched) this.#host.disconnect(peer, 'it has told its addresses');
   }
 
   #onOwnChanged(): void {
     this.#gossip.onOwnChanged(this.#host.now());
+    this.#addresses.setOwn(this.#own.endpoints());
   }
 
   // Time
 
   /** Dials whom it is time to dial. */
   dial(): void {
+    if (this.#forgetAnchors) {
+      this.#forgetAnchors = false;
+      this.#host.save([[ANCHORS_KEY, null]]);
+    }
     if (!this.#active) return;
-    for (const { dial, target } of this.dialer.tick(this.#host.now())) this.#host.act({ type: 'dial', dial, target });
+    for (const { dial, target, publicOnly } of this.dialer.tick(this.#host.now())) {
+      this.#host.act({ type: 'dial', dial, target, ...(publicOnly ? { publicOnly } : {}) });
+    }
   }
 
   tick(): void {
@@ -269,17 +320,43 @@ export class Overlay {
     this.#host.perform(this.#gossip.tick(now));
     this.#host.save(this.#addresses.tick(now));
     if (this.#bans.tick(now)) this.#onBansChanged();
+    for (const [peer, until] of this.#fetches) {
+      if (until <= now.mono) this.#host.disconnect(peer, 'has told no addresses for too long');
+    }
+    if (this.#staleCheckAt <= now.mono) {
+      this.#staleCheckAt = now.mono + this.#limits.staleCheckMs;
+      this.dialer.setTipStale(now.mono - this.#tipAt >= this.#limits.staleTipMs);
+    }
+    if (this.dialer.surplusDue(now)) this.#dropSurplus();
+  }
+
+  /** The chain has another tip: nobody need be found who knows a better one. */
+  onTip(): void {
+    this.#tipAt = this.#host.now().mono;
+    this.dialer.setTipStale(false);
+  }
+
+  #dropSurplus(): void {
+    const activity = (peer: PeerId) => {
+      const link = this.#host.links().get(peer);
+      if (link === undefined || link.closing) return undefined;
+      const { lastBlockMs, connectedMs } = link;
+      return { lastBlockMs, connectedMs, busy: this.#host.isBusy(peer) };
+    };
+    const surplus = this.dialer.surplus(activity, this.#host.now());
+    if (surplus !== undefined) this.#host.disconnect(surplus.peer, surplus.reason);
   }
 
   nextDeadline(): Millis | undefined {
     const machines = [this.#handshake, this.#pings, this.#addresses, this.#gossip, this.#bans];
     let next = this.#active ? this.dialer.nextDeadline() : undefined;
     for (const machine of machines) next = earliest(next, machine.nextDeadline());
-    return next;
+    for (const until of this.#fetches.values()) next = earliest(next, until);
+    return earliest(next, this.#staleCheckAt);
   }
 
   onStop(): void {
-    this.#host.save(this.#addresses.save());
+    this.#host.save([...this.#addresses.save(), [ANCHORS_KEY, encodeAnchors(this.dialer.anchors())]]);
   }
 
   // What users ask for
@@ -343,9 +420,10 @@ export class Overlay {
     const services = REQUIRED_SERVICES;
     const now = this.#host.now();
     const address = gossipAddress(endpoint, services, now.unix);
-    if (address === undefined || this.#addresses.add([address], now).length === 0) return 'not-new';
-    if (tried) this.#addresses.onConnected(endpoint, services, now);
-    return 'added';
+    if (address === undefined || this.#addresses.add([address], endpoint, now).length === 0) return 'not-new';
+    if (!tried) return 'added';
+    this.#addresses.onConnected(endpoint, services, now);
+    return this.#addresses.isTried(endpoint) ? 'added' : 'not-tried';
   }
 
   /** Replaces the rules of links: those that lead to what they name are slowed down, all others go as fast as they can. */
@@ -404,13 +482,9 @@ export class Overlay {
     return this.#bans.list(this.#host.now());
   }
 
-  /** Known addresses by network; the table does not tell those apart that were reached. */
-  addressCounts(): ReadonlyMap<AddressNetwork, { readonly new: number; readonly tried: number }> {
-    const counts = new Map<AddressNetwork, { new: number; tried: number }>();
-    for (const { network } of this.#addresses.entries()) {
-      counts.set(network, { new: (counts.get(network)?.new ?? 0) + 1, tried: 0 });
-    }
-    return counts;
+  /** Known addresses by network: those only heard of, and those that were reached. */
+  addressCounts(): ReturnType<AddressManager['countsByNetwork']> {
+    return this.#addresses.countsByNetwork();
   }
 
   /** All addresses that are known, in random order. */

@@ -1,9 +1,9 @@
 /** Which addresses are worth keeping, passing on and dialling. DESIGN.md section 4; Core's netaddress.cpp. */
 import type { Bytes } from '../../consensus/brand.ts';
 import type { ChainParams } from '../../consensus/params.ts';
-import type { Endpoint, UnixSeconds } from '../boundary.ts';
+import type { DialTarget, Endpoint, UnixSeconds } from '../boundary.ts';
 import { formatEndpoint, parseIp } from '../wire/ip.ts';
-import type { GossipAddress } from '../wire/message.ts';
+import { type GossipAddress, SERVICE_WEBSOCKET } from '../wire/message.ts';
 
 const MAX_FUTURE_SECONDS = 10 * 60;
 const IMPLAUSIBLE_AGE_SECONDS = 5 * 24 * 3600;
@@ -49,11 +49,30 @@ export function plausibleTime(time: UnixSeconds, now: UnixSeconds): UnixSeconds 
 /** What makes two addresses the same: network, host and port. For IP addresses it is the key of their endpoint. */
 export function addressKey(address: GossipAddress): string {
   const ip = address.network === 'ipv4' || address.network === 'ipv6';
+  if (address.network === 'wss') return nameKey(address);
   return ip ? endpointKey(address) : `${address.network}/${address.host}:${address.port}`;
 }
 
 export function endpointKey(endpoint: Endpoint): string {
   return formatEndpoint(endpoint);
+}
+
+/** Where a node of that address is dialled. */
+export function dialTargetOf(address: GossipAddress): DialTarget {
+  const { network, host, port, path } = address;
+  if (network === 'wss') return { transport: 'wss', host, port, ...(path === undefined ? {} : { path }) };
+  return { transport: (address.services & SERVICE_WEBSOCKET) === 0n ? 'tcp' : 'ws', host, port };
+}
+
+/** Equals `addressKey` of the address that the target came from. */
+export function targetKey(target: DialTarget): string {
+  const isName = target.transport === 'wss' && parseIp(target.host) === undefined;
+  return isName ? nameKey(target) : endpointKey(target);
+}
+
+/** Behind one host there may be several nodes, each with a path of its own. */
+function nameKey({ host, port, path = '/' }: Endpoint & { readonly path?: string }): string {
+  return `wss/${host.toLowerCase()}:${port}${path}`;
 }
 
 function ranges(...texts: string[]): Range[] {

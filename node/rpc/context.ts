@@ -64,7 +64,7 @@ export interface RpcContext {
 }
 
 /** How we came to dial a peer: inbound ones were not dialled, and `seed` is of the chain or the command line. */
-export type Learned = 'inbound' | 'manual' | 'anchor' | 'seed' | 'gossip' | 'lan';
+export type Learned = 'inbound' | 'manual' | 'seed' | 'gossip';
 
 /** One link, as getpeerinfo shows it. Times are seconds since 1970, 0 for never. */
 export interface PeerSummary {

@@ -5,7 +5,7 @@
 import { regtest } from '../../../consensus/params.ts';
 import type { DialId, Endpoint, Millis, Now, PeerId } from '../../../node/boundary.ts';
 import { AddressGossip } from '../../../node/discovery/address-gossip.ts';
-import { AddressTable } from '../../../node/discovery/address-table.ts';
+import { AddressManager, GOSSIP_PENALTY_SECONDS } from '../../../node/discovery/address-manager.ts';
 import { Dialer } from '../../../node/discovery/dialer.ts';
 import { OwnAddresses } from '../../../node/discovery/own-addresses.ts';
 import type { Effect } from '../../../node/effect.ts';
@@ -31,7 +31,7 @@ export class GossipNode {
   /** Dials that were ordered since the node was made. */
   dials = 0;
   running = true;
-  table!: AddressTable;
+  table!: AddressManager;
   gossip!: AddressGossip;
   dialer!: Dialer;
 
@@ -115,13 +115,13 @@ export class GossipNetwork {
     }
   }
 
-  #start(node: GossipNode, saved: ReturnType<AddressTable['save']> = []): void {
+  #start(node: GossipNode, saved: ReturnType<AddressManager['save']> = []): void {
     const random = new SeededRandom(`${this.#seed} ${node.index} ${this.#mono}`);
     const { limits, now } = this;
     const own = [node.endpoint];
     const rows = saved.flatMap(([key, value]) => (value === null ? [] : [{ key, value }]));
     const common = { limits, params: regtest, own };
-    node.table = new AddressTable({ ...common, random: random.fork('table'), rows, now });
+    node.table = new AddressManager({ ...common, random: random.fork('table'), rows, now });
     node.gossip = new AddressGossip({
       limits,
       params: regtest,
@@ -130,7 +130,17 @@ export class GossipNetwork {
       services: SERVICES,
       pex: true,
     });
-    node.dialer = new Dialer({ limits, table: node.table, own, pex: true });
+    node.dialer = new Dialer({
+      limits,
+      table: node.table,
+      random: random.fork('dialer'),
+      own,
+      pex: true,
+      publicOnly: false,
+      anchors: [],
+      seedNodes: [],
+      now,
+    });
     const bootstrap = this.nodes[0] as GossipNode;
     if (node !== bootstrap) node.dialer.addManual({ transport: 'ws', ...bootstrap.endpoint }, now);
   }
@@ -159,13 +169,15 @@ export class GossipNetwork {
     Object.assign(near, { other: far });
     from.links.set(near.peer, near);
     to.links.set(far.peer, far);
-    from.dialer.onLinkUp(dial, near.peer, to.endpoint);
+    const dialled = from.dialer.onLinkUp(dial, near.peer, to.endpoint);
+    if (dialled === undefined) throw new Error('a dial that was not ordered');
     from.dialer.onHandshake(near.peer, SERVICES, this.now);
+    if (dialled.kind === 'feeler') return this.#close(near);
     const back = { host: from.endpoint.host, port: 40_000 + far.peer };
     const link = { transport: 'ws', addrV2: true } as const;
     const inbound = { ...link, kind: 'inbound', remote: back, local: to.endpoint } as const;
     this.#send(to, to.gossip.add(far.peer, inbound, this.now));
-    const outbound = { ...link, kind: 'outbound-full-relay', remote: to.endpoint, local: back } as const;
+    const outbound = { ...link, kind: dialled.kind, remote: to.endpoint, local: back } as const;
     this.#send(from, from.gossip.add(near.peer, outbound, this.now));
   }
 
@@ -185,14 +197,14 @@ export class GossipNetwork {
     }
   }
 
-  #receive({ node, peer }: LinkEnd, message: Message): void {
+  #receive({ node, peer, other }: LinkEnd, message: Message): void {
     if (!node.links.has(peer)) return;
     if (message.type === 'getaddr') {
       this.#send(node, node.gossip.onGetaddr(peer, node.table, this.now));
     } else if (message.type === 'addr' || message.type === 'addrv2') {
       const { effects, learned, listens } = node.gossip.onAddresses(peer, message.addresses, this.now);
       this.#send(node, effects);
-      node.table.add(learned, this.now);
+      node.table.add(learned, other.node.endpoint, this.now, GOSSIP_PENALTY_SECONDS);
       for (const endpoint of listens) node.dialer.onInboundEndpoint(peer, endpoint);
     }
   }

@@ -511,7 +511,10 @@ describe('peers', () => {
   const node = new RpcNode();
 
   beforeAll(() => {
-    node.overrides = { peers: () => [peer, { ...fresh, version: undefined, exchangesAddresses: false }], manualNodes: () => ['127.0.0.1:9'] };
+    node.overrides = {
+      peers: () => [peer, { ...fresh, version: undefined, exchangesAddresses: false }],
+      manualNodes: () => ['127.0.0.1:9'],
+    };
   });
 
   test('getpeerinfo has Core’s members, and how we came to know the peer', () => {
