@@ -46,12 +46,19 @@ export function tlsFailure(error: Error): string {
       return 'the certificate is not valid yet';
     case 'CERT_REVOKED':
       return 'the certificate was revoked';
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
-      return 'no TLS is spoken there';
+    case 'EPROTO':
+      return protocolFailure(error.message);
     default:
       return errorText(error);
   }
+}
+
+/** Of OpenSSL's `…:SSL routines:function:reason:file:…` the reason. */
+function protocolFailure(message: string): string {
+  const [, reason = 'the handshake failed'] = /:SSL routines:[^:]*:([^:]+)/.exec(message) ?? [];
+  return reason === 'wrong version number' || reason === 'packet length too long'
+    ? 'no TLS is spoken there'
+    : `TLS: ${reason}`;
 }
 
 /** At most this much of what a stranger's certificate says. */
