@@ -30,6 +30,7 @@ import type {
 import { type ChainProgress, ChainState, type ChainUpdate } from './chain/chain-state.ts';
 import { type HeaderNode, HeaderTree } from './chain/header-tree.ts';
 import { AddressGossip } from './discovery/address-gossip.ts';
+import { isRoutable } from './discovery/address-rules.ts';
 import { AddressTable, REQUIRED_SERVICES } from './discovery/address-table.ts';
 import { Dialer, type DialOrder } from './discovery/dialer.ts';
 import type { Effect } from './effect.ts';
@@ -62,10 +63,12 @@ import { BlockDownload } from './sync/block-download.ts';
 import { HeaderSync } from './sync/header-sync.ts';
 import { Serving } from './sync/serving.ts';
 import { TransactionFlow } from './transaction-flow.ts';
+import { gossipAddress } from './wire/address.ts';
 import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
 import { formatEndpoint } from './wire/ip.ts';
 import {
+  type GossipAddress,
   INV_BLOCK,
   INV_WITNESS_BLOCK,
   type Inventory,
@@ -103,6 +106,10 @@ export interface NodeOptions {
   readonly listen: readonly Endpoint[];
   /** Peers that are kept dialled. */
   readonly connect: readonly DialTarget[];
+  /** Nodes that are asked for addresses, and then left. */
+  readonly seedNodes?: readonly DialTarget[];
+  /** What peers are told in place of `listen`, where others must dial us elsewhere. Their times mean nothing. */
+  readonly announce?: readonly GossipAddress[];
   /** Exchange addresses with peers and dial what is learned. */
   readonly pex: boolean;
   /** Appear in the user agent, as BIP 14 has it. */
@@ -351,6 +358,8 @@ export class GrapevineNode implements Core {
         return this.#onLinkDown(event.peer, event.reason);
       case 'dial-failed':
         return this.#tellUnreached(this.dialer.onDialFailed(event.dial, this.#now), event.reason);
+      case 'addresses-found':
+        return this.#onAddressesFound(event.addresses);
       case 'bytes':
         return this.#onBytes(event.peer, event.bytes);
       case 'drained':
@@ -481,6 +490,28 @@ export class GrapevineNode implements Core {
     if (target === undefined) return;
     const { host, port } = target;
     this.notice({ kind: 'not-connected', remote: { host, port }, reason });
+  }
+
+  /**
+   * Nodes on the local network. On a public network their addresses are private: nobody keeps or passes on such, so the node
+   * is dialled here and now, unless there is a link to that host.
+   */
+  #onAddressesFound(found: readonly Endpoint[]): void {
+    for (const endpoint of found) {
+      const address = gossipAddress(endpoint, SERVICES, this.#now.unix);
+      if (address === undefined) continue;
+      if (isRoutable(address, this.params)) this.#addresses.add([address], this.#now);
+      else if (this.#mayDialFound(endpoint)) this.dialer.dialOnce({ transport: 'ws', ...endpoint });
+    }
+  }
+
+  #mayDialFound({ host }: Endpoint): boolean {
+    let dialled = 0;
+    for (const link of this.#links.values()) {
+      if (link.remote.host === host) return false;
+      if (link.dialled !== undefined) dialled++;
+    }
+    return dialled < 2 * this.limits.maxOutboundFull;
   }
 
   #onDrained(peer: PeerId, bytes: number): void {

@@ -37,7 +37,7 @@ export interface NetTransportOptions {
   /** Pages that may be peers, beside those of this machine: `https://host[:port]`. */
   readonly allowedOrigins?: readonly string[];
   /** Certificates in PEM that are trusted when dialling over TLS, beside the authorities that Node trusts. */
-  readonly authorities?: string;
+  readonly authorities?: string | undefined;
 }
 
 interface OpenLink {
