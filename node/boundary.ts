@@ -95,6 +95,8 @@ export type Event =
     }
   | { readonly type: 'link-down'; readonly peer: PeerId; readonly reason: string }
   | { readonly type: 'dial-failed'; readonly dial: DialId; readonly reason: string }
+  /** Nodes of our chain that `source` told of itself on the local network. */
+  | { readonly type: 'addresses-found'; readonly addresses: readonly Endpoint[]; readonly source: Endpoint }
   /** A piece of the peer's byte stream; its cuts mean nothing. */
   | { readonly type: 'bytes'; readonly peer: PeerId; readonly bytes: Bytes }
   /** As many of the bytes that were sent have left for the network. */

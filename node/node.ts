@@ -342,6 +342,8 @@ export class GrapevineNode implements Core {
         return this.#onLinkDown(event.peer, event.reason);
       case 'dial-failed':
         return this.overlay.onDialFailed(event.dial, event.reason);
+      case 'addresses-found':
+        return this.overlay.onFound(event.addresses, event.source);
       case 'bytes':
         return this.#onBytes(event.peer, event.bytes);
       case 'drained':

@@ -20,7 +20,7 @@ import type {
 } from './boundary.ts';
 import { AddressGossip } from './discovery/address-gossip.ts';
 import { AddressManager, GOSSIP_PENALTY_SECONDS, REQUIRED_SERVICES } from './discovery/address-manager.ts';
-import { isLoopback } from './discovery/address-rules.ts';
+import { isLoopback, isRoutable } from './discovery/address-rules.ts';
 import { ANCHORS_KEY, encodeAnchors, readAnchors } from './discovery/anchors.ts';
 import { Dialer } from './discovery/dialer.ts';
 import { type LocalAddress, OwnAddresses } from './discovery/own-addresses.ts';
@@ -86,6 +86,7 @@ export class Overlay {
   readonly #params: ChainParams;
   readonly #limits: Limits;
   readonly #host: OverlayHost;
+  readonly #services: bigint;
   readonly #handshake: Handshake;
   readonly #pings: Pings;
   readonly #junk: JunkCounts;
@@ -112,6 +113,7 @@ export class Overlay {
     this.#params = params;
     this.#limits = limits;
     this.#host = host;
+    this.#services = services;
     this.#active = options.active;
     this.#shuffle = random.fork('shown addresses');
     this.#handshake = new Handshake({ limits, random: random.fork('handshake'), services, userAgent });
@@ -292,6 +294,29 @@ export class Overlay {
     if (remote !== undefined) this.#addresses.add(learned, remote, now, GOSSIP_PENALTY_SECONDS);
     for (const endpoint of listens) this.dialer.onInboundEndpoint(peer, endpoint);
     if (fetched) this.#host.disconnect(peer, 'it has told its addresses');
+  }
+
+  /**
+   * Nodes on the local network. On a public network their addresses are private: nobody keeps or passes on such, so the node
+   * is dialled here and now, unless there is a link to that host.
+   */
+  onFound(found: readonly Endpoint[], source: Endpoint): void {
+    const now = this.#host.now();
+    for (const endpoint of found) {
+      const address = gossipAddress(endpoint, this.#services, now.unix);
+      if (address === undefined) continue;
+      if (isRoutable(address, this.#params)) this.#addresses.add([address], source, now);
+      else if (this.#mayDialFound(endpoint)) this.dialer.dialOnce({ transport: 'ws', ...endpoint });
+    }
+  }
+
+  #mayDialFound({ host }: Endpoint): boolean {
+    let dialled = 0;
+    for (const link of this.#host.links().values()) {
+      if (link.remote.host === host) return false;
+      if (link.dialled !== undefined) dialled++;
+    }
+    return dialled < 2 * this.#limits.maxOutboundFull;
   }
 
   #onOwnChanged(): void {

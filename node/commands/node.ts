@@ -5,8 +5,9 @@ import type { Bytes } from '../../consensus/brand.ts';
 import { type ChainParams, type NetworkName, networkByName } from '../../consensus/params.ts';
 import type { DialTarget, Endpoint } from '../boundary.ts';
 import { COIN_MEMORY, internetLimits, type Limits, localLimits } from '../limits.ts';
-import { readDialTarget, readEndpoint, readListen } from './addresses.ts';
+import { type Listener, readAnnounce, readDialTarget, readEndpoint, readListen, readOrigin } from './addresses.ts';
 import { globalOptions, usageError } from './cli.ts';
+import { lanPlan } from './lan-plan.ts';
 import { addQueries } from './node-queries.ts';
 
 /** What a node is started with. */
@@ -14,9 +15,21 @@ export interface NodeSettings {
   readonly params: ChainParams;
   readonly limits: Limits;
   readonly rpc: Endpoint;
-  readonly listen: readonly Endpoint[];
+  readonly listen: readonly Listener[];
+  /** Files in PEM, where some of `listen` is over TLS. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** A file of authorities that are trusted when dialling over TLS, beside those that Node trusts. */
+  readonly authoritiesFile: string | undefined;
+  /** Origins of pages that may be peers, beside those of this machine. */
+  readonly allowedOrigins: readonly string[];
+  /** What peers are told in place of `listen`; empty: nothing else. */
+  readonly announce: readonly DialTarget[];
   readonly connect: readonly DialTarget[];
+  /** Asked for addresses, and left. */
+  readonly seedNodes: readonly DialTarget[];
   readonly pex: boolean;
+  /** Find nodes on the local network. */
+  readonly lan: boolean;
   readonly userAgentComments: readonly string[];
   /** Where miners are answered that speak Stratum. */
   readonly stratum: Endpoint | undefined;
@@ -47,11 +60,18 @@ const DEFAULT_CACHE = Object.entries(profiles)
   )
   .join(', ');
 
+const DEFAULT_INBOUND = Object.entries(profiles)
+  .map(([name, { maxInbound }]) => `${maxInbound} with ${name} limits`)
+  .join(', ');
+
 const EXAMPLES = `
 Examples:
   $ grapevine node                                            a node on regtest, ports 18443 (RPC) and 18444 (peers)
   $ grapevine node --datadir /tmp/n2 --rpc :0 --listen ws://127.0.0.1:0 --connect ws://127.0.0.1:18444
                                                               a second one beside it, on free ports
+  $ grapevine node --listen ws://0.0.0.0:18444 --lan          for the machines in this house, which find it by themselves
+  $ grapevine node --network vinenet --listen wss://0.0.0.0:8444 --tls-cert cert.pem --tls-key key.pem \\
+      --announce wss://node.example:8444                      for the internet, and for pages in browsers
   $ grapevine node --mine bcrt1p…                             mine all the time
   $ grapevine node status                                     ask the running node
   $ grapevine node rpc getblock HASH 2                        any method of the JSON-RPC interface`;
@@ -59,8 +79,17 @@ Examples:
 interface Parsed {
   readonly rpc?: string;
   readonly listen?: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly allowOrigin?: readonly string[];
+  readonly announce?: readonly string[];
   readonly connect?: readonly string[];
+  readonly seedNode?: readonly string[];
   readonly pex: boolean;
+  readonly lan?: boolean;
+  readonly maxInbound?: string;
+  readonly maxOutbound?: string;
   readonly mine?: string;
   readonly mineShare?: string;
   readonly stratum?: string;
@@ -78,9 +107,26 @@ export function nodeCommand(): Command {
   const command = new Command('node')
     .description('Run a full node: it finds peers, checks and relays blocks and transactions, and answers JSON-RPC.')
     .option('--rpc <host:port>', 'where JSON-RPC is answered; port 0 picks a free one (default: 127.0.0.1:18443)')
-    .option('--listen <url>', 'where peers are answered; repeatable (default: ws://127.0.0.1:18444)', collect)
+    .option(
+      '--listen <url>',
+      'where peers are answered: ws:// or wss://HOST:PORT; repeatable (default: ws://127.0.0.1:18444)',
+      collect,
+    )
+    .option('--tls-cert <file>', 'certificate, with its chain, for --listen wss://')
+    .option('--tls-key <file>', 'private key of that certificate')
+    .option('--tls-ca <file>', 'more authorities that certificates of peers may come from')
+    .option('--allow-origin <origin>', 'pages of https://HOST[:PORT] in browsers may be peers; repeatable', collect)
+    .option(
+      '--announce <url>',
+      'tell peers this address in place of --listen: ws://IP:PORT, tcp://IP:PORT or wss://NAME:PORT/PATH; repeatable',
+      collect,
+    )
     .option('--connect <url>', 'a peer to stay connected with: ws://, wss:// or tcp://HOST:PORT; repeatable', collect)
+    .option('--seed-node <url>', 'a node to ask for addresses and then leave; repeatable', collect)
     .option('--no-pex', 'neither exchange addresses with peers nor dial what they tell')
+    .option('--lan', 'find nodes on the local network by multicast DNS, and be found')
+    .option('--max-inbound <n>', `links that others may open (default: ${DEFAULT_INBOUND})`)
+    .option('--max-outbound <n>', `links to keep to what was learned of (default: ${internetLimits.maxOutboundFull})`)
     .option('--mine <address>', 'mine all the time, to this address')
     .option('--mine-share <percent>', 'the part of its cores that the node may mine with, such as 30% (default: 100%)')
     .option(
@@ -124,15 +170,24 @@ function readSettings(parsed: Parsed, network: NetworkName): NodeSettings {
   const profile = parsed.profile ?? (known.loopbackRoutable ? 'local' : 'internet');
   // A network of this machine alone has no other addresses.
   const params = { ...known, loopbackRoutable: profile === 'local' };
-  const { listen = [`ws://127.0.0.1:${params.defaultPort}`], userAgentComment = [] } = parsed;
-  const connect = parsed.connect ?? (parsed.pex ? params.seeds : []);
+  const { userAgentComment = [] } = parsed;
+  const listen = (parsed.listen ?? [`ws://127.0.0.1:${params.defaultPort}`]).map(readListen);
+  checkDiscovery(parsed, listen, params);
+  // Whoever names peers knows better than the network's own list.
+  const seeds = parsed.connect === undefined && parsed.pex ? params.seeds : [];
   return {
     params,
-    limits: withCache(profiles[profile], parsed.dbcache),
+    limits: withCounts(withCache(profiles[profile], parsed.dbcache), parsed),
     rpc: readEndpoint(parsed.rpc ?? `127.0.0.1:${params.defaultRpcPort}`, '--rpc'),
-    listen: listen.map(readListen),
-    connect: connect.map((text) => readDialTarget(text, params.defaultPort)),
+    listen,
+    tls: readTls(parsed, listen),
+    authoritiesFile: parsed.tlsCa,
+    allowedOrigins: (parsed.allowOrigin ?? []).map(readOrigin),
+    announce: (parsed.announce ?? []).map((text) => readAnnounce(text, params)),
+    connect: (parsed.connect ?? []).map((text) => readDialTarget(text, params.defaultPort)),
+    seedNodes: (parsed.seedNode ?? seeds).map((text) => readDialTarget(text, params.defaultPort, '--seed-node')),
     pex: parsed.pex,
+    lan: parsed.lan === true,
     userAgentComments: userAgentComment,
     stratum: parsed.stratum === undefined ? undefined : readEndpoint(parsed.stratum, '--stratum'),
     miningShare: readShare(parsed.mineShare ?? '100%'),
@@ -143,6 +198,64 @@ function readSettings(parsed: Parsed, network: NetworkName): NodeSettings {
     traceItems: parsed.traceItems === true,
     exitWithParent: parsed.exitWithParent === true,
   };
+}
+
+/** Options that cannot mean anything together. */
+function checkDiscovery(parsed: Parsed, listen: readonly Listener[], { loopbackRoutable }: ChainParams): void {
+  const { seedNode, announce, maxOutbound } = parsed;
+  const needPex = {
+    '--seed-node': seedNode,
+    '--announce': announce,
+    '--lan': parsed.lan,
+    '--max-outbound': maxOutbound,
+  };
+  for (const [option, value] of Object.entries(needPex)) {
+    if (value !== undefined && !parsed.pex) {
+      throw usageError(
+        `${option} does nothing with --no-pex`,
+        'leave one of them out; --connect works without addresses',
+      );
+    }
+  }
+  const plain = listen.filter(({ tls }) => !tls);
+  if (parsed.lan !== true || lanPlan(plain, loopbackRoutable) !== undefined) return;
+  throw usageError(
+    '--lan: no machine of the local network can reach this node where it listens',
+    loopbackRoutable
+      ? 'add --listen ws://0.0.0.0:PORT, or ws://127.0.0.1:PORT for the nodes of this machine'
+      : 'add --listen ws://0.0.0.0:PORT; for the nodes of this machine alone there is --profile local',
+  );
+}
+
+function readTls({ tlsCert, tlsKey }: Parsed, listen: readonly Listener[]): NodeSettings['tls'] {
+  const isWanted = listen.some(({ tls }) => tls);
+  if (!isWanted && (tlsCert !== undefined || tlsKey !== undefined)) {
+    throw usageError('--tls-cert and --tls-key are for a listener over TLS', 'add --listen wss://HOST:PORT');
+  }
+  if (!isWanted) return undefined;
+  if (tlsCert !== undefined && tlsKey !== undefined) return { certFile: tlsCert, keyFile: tlsKey };
+  throw usageError(
+    `--listen wss:// needs ${tlsCert === undefined ? '--tls-cert FILE' : '--tls-key FILE'}`,
+    'both in PEM; a proxy with its own certificate can stand before ws:// instead',
+  );
+}
+
+/** The most links that one process can be asked for. Each inbound one costs a file descriptor. */
+const MAX_INBOUND = 10_000;
+const MAX_OUTBOUND = 100;
+
+function withCounts(limits: Limits, { maxInbound, maxOutbound }: Parsed): Limits {
+  return {
+    ...limits,
+    ...(maxInbound === undefined ? {} : { maxInbound: readCount(maxInbound, MAX_INBOUND, '--max-inbound') }),
+    ...(maxOutbound === undefined ? {} : { maxOutboundFull: readCount(maxOutbound, MAX_OUTBOUND, '--max-outbound') }),
+  };
+}
+
+function readCount(text: string, most: number, option: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (count <= most) return count;
+  throw usageError(`${option}: "${text}" is not a number of links`, `a whole number from 0 to ${most}`);
 }
 
 function withCache(limits: Limits, given: string | undefined): Limits {

@@ -16,14 +16,18 @@ import { removeCookie, writeCookie } from '../runtime/cookie.ts';
 import { openDataDirectory, REINDEX_HINT } from '../runtime/data-directory.ts';
 import { Driver } from '../runtime/driver.ts';
 import { RpcServer } from '../runtime/http.ts';
+import type { Logger } from '../runtime/log.ts';
 import { errorText, StartError } from '../runtime/start-error.ts';
 import { StratumServer } from '../runtime/stratum-server.ts';
-import { endpointText } from '../runtime/trace.ts';
+import type { TlsIdentity } from '../runtime/tls.ts';
+import { endpointText, targetText } from '../runtime/trace.ts';
 import { NetTransport } from '../runtime/transport.ts';
 import { WorkerPool } from '../runtime/worker-pool.ts';
+import type { Listener } from './addresses.ts';
 import { CliError, Exit, type GlobalOptions, printResult, reportError } from './cli.ts';
 import { type Closer, closeAll } from './closers.ts';
 import { EarlyEvents } from './early-events.ts';
+import { lanPlan } from './lan-plan.ts';
 import type { NodeSettings } from './node.ts';
 import { type NodeLog, nodeLog, verifierText } from './node-log.ts';
 import { rebuildStore } from './rebuild-store.ts';
@@ -67,8 +71,9 @@ async function start(
   stop: StopSignal,
   closers: Closer[],
 ): Promise<void> {
-  const { params, limits, connect, pex, userAgentComments, mineTo, miningShare } = settings;
+  const { params, limits, announce, connect, seedNodes, pex, userAgentComments, mineTo, miningShare } = settings;
   const clock = systemClock;
+  const tls = await readTls(settings, logger);
   const onFatal = (error: Error) => {
     const [code, hint] =
       error instanceof StoreDamage
@@ -90,7 +95,14 @@ async function start(
   closers.push(forgetCookie, () => directory.close());
   const workers = new WorkerPool({ emit, onFailure, miningShare });
   closers.push(() => workers.close());
-  const transport = new NetTransport({ magic: params.magic, limits, emit });
+  const { allowedOrigins } = settings;
+  const transport = new NetTransport({
+    magic: params.magic,
+    limits,
+    emit,
+    allowedOrigins,
+    authorities: tls.authorities,
+  });
   closers.push(() => transport.close());
 
   const { store, blockFiles } = directory;
@@ -100,8 +112,13 @@ async function start(
     addresses: await store.rows(addressesRange),
     pool: await store.rows(poolRange),
   };
-  const listen = [];
-  for (const endpoint of settings.listen) listen.push(await transport.listen(endpoint));
+  const listeners: Listener[] = [];
+  for (const { host, port, tls: isSecure } of settings.listen) {
+    const bound = await transport.listen({ host, port }, isSecure ? tls.identity : undefined);
+    listeners.push({ ...bound, tls: isSecure });
+  }
+  // Over TLS peers dial a name, which only --announce tells.
+  const listen = listeners.filter(({ tls: isSecure }) => !isSecure).map(({ host, port }) => ({ host, port }));
   const core = createNode({
     params,
     limits,
@@ -111,6 +128,8 @@ async function start(
     rows,
     listen,
     connect,
+    seedNodes,
+    announce,
     pex,
     userAgentComments,
     traceItems: settings.traceItems,
@@ -148,6 +167,7 @@ async function start(
     stratum = await server.listen(settings.stratum);
   }
   running.start();
+  if (settings.lan) closers.push(await startLan(listen, params, emit, logger));
 
   const tellVerifier = async () => {
     const verifier = await workers.verifier();
@@ -163,7 +183,8 @@ async function start(
     event: 'ready',
     network: params.name,
     rpc: endpointText(rpcEndpoint),
-    listen: listen.map((endpoint) => `ws://${endpointText(endpoint)}`),
+    listen: listeners.map((endpoint) => `${endpoint.tls ? 'wss' : 'ws'}://${endpointText(endpoint)}`),
+    ...(announce.length === 0 ? {} : { announce: announce.map(targetText) }),
     ...(stratum === undefined ? {} : { stratum: `stratum+tcp://${endpointText(stratum)}` }),
     cookie: resolve(directory.cookiePath),
     datadir: resolve(options.datadir),
@@ -173,6 +194,7 @@ async function start(
     [
       `Grapevine node on ${ready.network} (pid ${ready.pid})`,
       `  peers   ${ready.listen.join(' ')}`,
+      ...(ready.announce === undefined ? [] : [`  public  ${ready.announce.join(' ')}`]),
       `  rpc     http://${ready.rpc}`,
       ...(ready.stratum === undefined ? [] : [`  miners  ${ready.stratum}`]),
       `  cookie  ${ready.cookie}`,
@@ -180,6 +202,43 @@ async function start(
     ].join('\n'),
   );
   if (!isForced) tellVerifier().catch(onFailure);
+}
+
+/** What the options of TLS name, read before anything is opened. */
+async function readTls({ tls, authoritiesFile, announce }: NodeSettings, logger: Logger): Promise<TlsSettings> {
+  if (tls === undefined && authoritiesFile === undefined) return { identity: undefined, authorities: undefined };
+  const files = await import('./tls-files.ts');
+  const names = announce.filter(({ transport }) => transport === 'wss').map(({ host }) => host);
+  const checked = tls && files.readIdentity(tls.certFile, tls.keyFile, names, Date.now());
+  for (const warning of checked?.warnings ?? []) logger.log('warn', warning);
+  const authorities = authoritiesFile === undefined ? undefined : files.readAuthorities(authoritiesFile);
+  return { identity: checked?.identity, authorities };
+}
+
+interface TlsSettings {
+  readonly identity: TlsIdentity | undefined;
+  readonly authorities: string | undefined;
+}
+
+/** Begins local discovery; the result ends it. */
+async function startLan(
+  listen: readonly Endpoint[],
+  params: ChainParams,
+  emit: (event: Event) => void,
+  logger: Logger,
+): Promise<Closer> {
+  const plan = lanPlan(listen, params.loopbackRoutable);
+  if (plan === undefined) return () => undefined;
+  const { LanDiscovery } = await import('../runtime/lan-discovery.ts');
+  const lan = await LanDiscovery.start({
+    ...plan,
+    genesis: params.genesis.header.hash,
+    network: params.name,
+    onFound: (addresses, source) => emit({ type: 'addresses-found', addresses, source }),
+    onTrouble: (reason) => logger.log('debug', 'local discovery', { reason }),
+    now: () => systemClock.now().mono,
+  });
+  return () => lan.close();
 }
 
 /** Where blocks cost work there is no need to wait. */

@@ -27,6 +27,21 @@ const LOCAL = [
   ...ranges('fe80::/64', 'fc00::/7', '2001:10::/28', '2001:20::/28'),
 ];
 
+/**
+ * More that leads nowhere public. Gossip keeps Core's rules, but where a name of a stranger leads is looked at more
+ * closely. RFC 6890, 4291, 3879, 8215, 6666, and the tunnels of RFC 4380.
+ */
+const NOT_PUBLIC = [
+  ...NEVER,
+  ...LOCAL,
+  ...ranges('192.0.0.0/24', '::/96', 'fe80::/10', 'fec0::/10', '64:ff9b:1::/48', '100::/64', '2001::/32'),
+];
+/** Prefixes behind which an IPv4 address stands that is reached through a gateway, and where it begins. */
+const GATEWAYS = [
+  { range: ranges('64:ff9b::/96'), at: 12 }, // NAT64, RFC 6052
+  { range: ranges('2002::/16'), at: 2 }, // 6to4, RFC 3056
+];
+
 /** An address that may be kept and passed on. Those of Tor, I2P and CJDNS always may, though we cannot dial them. */
 export function isRoutable(address: GossipAddress, params: Pick<ChainParams, 'loopbackRoutable'>): boolean {
   if (address.network !== 'ipv4' && address.network !== 'ipv6') return true;
@@ -39,6 +54,14 @@ export function isRoutable(address: GossipAddress, params: Pick<ChainParams, 'lo
 export function isLoopback(host: string): boolean {
   const ip = parseIp(host);
   return ip !== undefined && within(ip.bytes, LOOPBACK);
+}
+
+/** The host is an IP address of the public internet, wherever a name or a stranger pretends that it leads. */
+export function isPublicIp(host: string): boolean {
+  const ip = parseIp(host);
+  if (ip === undefined || within(ip.bytes, NOT_PUBLIC)) return false;
+  const gateway = GATEWAYS.find(({ range }) => within(ip.bytes, range));
+  return gateway === undefined || !within(ip.bytes.slice(gateway.at, gateway.at + 4), NOT_PUBLIC);
 }
 
 /** Times before 1973 or more than ten minutes ahead are nonsense and count as five days old. */

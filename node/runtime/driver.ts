@@ -35,7 +35,7 @@ const SHUTTING_DOWN: RpcOutcome = { ok: false, code: -32603, message: 'Shutting 
 
 /** What carries out the core's actions on the network: NetTransport, or a list in tests. */
 export interface DriverTransport {
-  dial(dial: DialId, target: DialTarget): void;
+  dial(dial: DialId, target: DialTarget, publicOnly: boolean): void;
   send(peer: PeerId, bytes: Bytes): void;
   disconnect(peer: PeerId, reason: string): void;
   pause(peer: PeerId): void;
@@ -159,7 +159,7 @@ export class Driver {
     const { transport, store, workers } = this.#parts;
     switch (action.type) {
       case 'dial':
-        return transport.dial(action.dial, action.target);
+        return transport.dial(action.dial, action.target, action.publicOnly === true);
       case 'send':
         return transport.send(action.peer, action.bytes);
       case 'disconnect':

@@ -1,7 +1,7 @@
 /** A connection to a peer as the transport sees it, whatever carries it. Two implementations: tcp.ts and websocket.ts. */
 import type { Socket } from 'node:net';
 import type { Bytes } from '../../consensus/brand.ts';
-import type { Endpoint, Transport } from '../boundary.ts';
+import type { Endpoint, Millis, Transport } from '../boundary.ts';
 
 /** An open connection that carries a stream of bytes both ways. It begins paused. */
 export interface Link {
@@ -21,8 +21,17 @@ export interface Link {
 
 export interface LinkHandlers {
   onBytes(bytes: Bytes): void;
+  /** So many bytes have come that can only be told when the rest of their frame is there; give or take one read. */
+  onHeld(bytes: number): void;
   /** The connection has ended. The last call, and exactly one. */
   onDown(reason: string): void;
+}
+
+export interface DialOptions {
+  /** For the whole dial, until the link is open. */
+  readonly timeoutMs: Millis;
+  /** A stranger named the target: it must lead to public addresses only. */
+  readonly publicOnly: boolean;
 }
 
 /** A dial that can be given up: then neither function of it is called. */
@@ -33,6 +42,17 @@ export interface Dial {
 export interface DialHandlers {
   onLink(link: Link): void;
   onFailed(reason: string): void;
+}
+
+/** The system asks silent peers whether they are still there, so that hosts that have gone do not keep their links. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
+/**
+ * A peer that will send no more has gone, even if it could still read: what waits for it would wait as long as it likes.
+ * The one function for all sockets, which costs an idle link nothing.
+ */
+export function endWithPeer(this: Socket): void {
+  this.destroy();
 }
 
 /**

@@ -1,7 +1,17 @@
 /** Links over plain TCP: the peer stream as it is, which Bitcoin Core speaks too. */
 import { connect, type Socket } from 'node:net';
-import type { DialTarget, Millis } from '../boundary.ts';
-import { type Dial, type DialHandlers, gatherWrites, type Link, socketEndpoint } from './link.ts';
+import type { DialTarget } from '../boundary.ts';
+import {
+  type Dial,
+  type DialHandlers,
+  type DialOptions,
+  endWithPeer,
+  gatherWrites,
+  KEEP_ALIVE,
+  type Link,
+  socketEndpoint,
+} from './link.ts';
+import { literalRefusal, publicLookup } from './public-lookup.ts';
 
 /** The link over a connected socket that is paused; bytes that were read from it must have been put back. */
 export function tcpLink(socket: Socket): Link {
@@ -17,6 +27,7 @@ export function tcpLink(socket: Socket): Link {
       socket.on('error', (error) => {
         reason = error.message;
       });
+      socket.on('end', endWithPeer);
       socket.on('close', () => onDown(reason));
     },
     send(bytes, onSent) {
@@ -31,8 +42,14 @@ export function tcpLink(socket: Socket): Link {
   };
 }
 
-export function dialTcp(target: DialTarget, timeoutMs: Millis, { onLink, onFailed }: DialHandlers): Dial {
-  const socket = connect({ host: target.host, port: target.port });
+export function dialTcp(
+  { host, port }: DialTarget,
+  { timeoutMs, publicOnly }: DialOptions,
+  { onLink, onFailed }: DialHandlers,
+): Dial {
+  const refused = publicOnly ? literalRefusal(host) : undefined;
+  if (refused !== undefined) throw new Error(refused);
+  const socket = connect({ host, port, ...KEEP_ALIVE, ...(publicOnly ? { lookup: publicLookup() } : {}) });
   const timer = setTimeout(() => socket.destroy(new Error('timed out')), timeoutMs);
   let reason = 'closed';
   socket.on('error', (error) => {

@@ -4,21 +4,26 @@
  *
  * One port speaks both transports. A connection that begins with `GET ` is upgraded to WebSocket, one that begins with the
  * network's magic is the plain TCP stream, and anything else is closed at once: Bitcoin Core tries its encrypted transport
- * first and comes back with the plain one only then.
+ * first and comes back with the plain one only then. A port for TLS speaks WebSocket inside of it and nothing else.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Bytes } from '../../consensus/brand.ts';
 import type { DialId, DialTarget, Direction, Endpoint, Event, LinkShape, PeerId } from '../boundary.ts';
 import type { Limits } from '../limits.ts';
-import type { Dial, Link } from './link.ts';
+import { type Dial, KEEP_ALIVE, type Link } from './link.ts';
 import { listenOn } from './listen.ts';
+import { Origins } from './origins.ts';
 import { SlowSends } from './slow-sends.ts';
 import { errorText } from './start-error.ts';
 import { dialTcp, tcpLink } from './tcp.ts';
+import { clientContext, serverContext, type TlsIdentity } from './tls.ts';
+import { Undecided } from './undecided.ts';
 import { dialWebSocket, WebSocketUpgrades } from './websocket.ts';
 
 const GET = Uint8Array.from([0x47, 0x45, 0x54, 0x20]);
+const EMPTY: Bytes = new Uint8Array(0);
+const ignore = () => undefined;
 
 export type TransportEvent = Extract<
   Event,
@@ -29,16 +34,23 @@ export interface NetTransportOptions {
   readonly magic: Bytes;
   readonly limits: Limits;
   readonly emit: (event: TransportEvent) => void;
+  /** Pages that may be peers, beside those of this machine: `https://host[:port]`. */
+  readonly allowedOrigins?: readonly string[];
+  /** Certificates in PEM that are trusted when dialling over TLS, beside the authorities that Node trusts. */
+  readonly authorities?: string | undefined;
 }
 
 interface OpenLink {
   readonly link: Link;
+  readonly direction: Direction;
   /** The core has asked for a pause. */
   paused: boolean;
   /** The core has ended it, and why. Then nothing but `link-down` is told. */
   ended: string | undefined;
   /** What waits to be sent, where the line is to be slow; and the timer that waits for the first of it. */
   slow: { readonly sends: SlowSends; timer: NodeJS.Timeout | undefined } | undefined;
+  /** Bytes that came and that wait for the rest of their frame. */
+  held: number;
   /** Bytes that have left and that the core will be told of in the next turn of the event loop. */
   drained: number;
 }
@@ -47,32 +59,39 @@ export class NetTransport {
   readonly #options: NetTransportOptions;
   readonly #servers: Server[] = [];
   readonly #upgrades: WebSocketUpgrades;
-  /** Inbound connections that have not shown yet what they are, oldest first, each with the timer that ends its wait. */
-  readonly #undecided = new Map<Duplex, NodeJS.Timeout>();
+  readonly #undecided: Undecided;
+  readonly #authorities: SecureContext | undefined;
   readonly #links = new Map<PeerId, OpenLink>();
   readonly #dials = new Map<DialId, Dial>();
+  /** The sum of `held`. */
+  #held = 0;
   #nextPeer = 0;
-  #held = false;
+  #holding = false;
   #closed = false;
 
   constructor(options: NetTransportOptions) {
     this.#options = options;
-    this.#upgrades = new WebSocketUpgrades(options.limits.maxMessageBytes, (link, socket) => {
-      this.#decided(socket);
+    const { limits, allowedOrigins = [], authorities } = options;
+    this.#undecided = new Undecided(limits.maxInbound, limits.undecidedTimeoutMs);
+    this.#authorities = authorities === undefined ? undefined : clientContext(authorities);
+    this.#upgrades = new WebSocketUpgrades(limits.maxMessageBytes, new Origins(allowedOrigins), (link, socket) => {
+      this.#undecided.delete(socket);
       this.#open(link, 'inbound');
     });
   }
 
-  /** Listens there; port 0 picks a free one. Resolves to what was bound, rejects with a StartError. */
-  async listen(endpoint: Endpoint): Promise<Endpoint> {
-    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+  /** Listens there, over TLS if there is an identity; port 0 picks a free one. Resolves to what was bound, rejects with a StartError. */
+  async listen(endpoint: Endpoint, identity?: TlsIdentity): Promise<Endpoint> {
+    const context = identity === undefined ? undefined : serverContext(identity);
+    const server = createServer({ noDelay: true, ...KEEP_ALIVE }, (socket) => this.#accept(socket, context));
     const bound = await listenOn(server, endpoint, '--listen');
     this.#servers.push(server);
     return bound;
   }
 
-  dial(dial: DialId, target: DialTarget): void {
-    const { dialTimeoutMs, maxMessageBytes } = this.#options.limits;
+  /** `publicOnly`: the dial fails if the target, or an address of its name, is not of the public internet. */
+  dial(dial: DialId, target: DialTarget, publicOnly = false): void {
+    const { dialTimeoutMs: timeoutMs, maxMessageBytes } = this.#options.limits;
     const handlers = {
       onLink: (link: Link) => {
         this.#dials.delete(dial);
@@ -83,12 +102,13 @@ export class NetTransport {
         this.#options.emit({ type: 'dial-failed', dial, reason });
       },
     };
+    const secureContext = this.#authorities;
     try {
       this.#dials.set(
         dial,
         target.transport === 'tcp'
-          ? dialTcp(target, dialTimeoutMs, handlers)
-          : dialWebSocket(target, dialTimeoutMs, maxMessageBytes, handlers),
+          ? dialTcp(target, { timeoutMs, publicOnly }, handlers)
+          : dialWebSocket(target, { timeoutMs, publicOnly, maxMessageBytes, secureContext }, handlers),
       );
     } catch (error) {
       // What is no address throws at once, and addresses come from strangers too.
@@ -140,8 +160,8 @@ export class NetTransport {
 
   /** While held, nothing is read from any peer, whatever the core says about single ones. */
   hold(held: boolean): void {
-    if (held === this.#held) return;
-    this.#held = held;
+    if (held === this.#holding) return;
+    this.#holding = held;
     for (const open of this.#links.values()) this.#applyPause(open);
   }
 
@@ -156,7 +176,7 @@ export class NetTransport {
     const closed = this.#servers.map((server) => new Promise((resolve) => server.once('close', resolve)));
     this.stopListening();
     for (const dial of this.#dials.values()) dial.abort();
-    for (const socket of this.#undecided.keys()) socket.destroy();
+    this.#undecided.destroyAll();
     for (const { link, slow } of this.#links.values()) {
       clearTimeout(slow?.timer);
       link.destroy();
@@ -164,48 +184,41 @@ export class NetTransport {
     await Promise.all(closed);
   }
 
-  /** Waits for the first bytes of an inbound connection. */
-  #accept(socket: Socket): void {
-    const { magic, limits } = this.#options;
+  /** Waits for the first bytes of an inbound connection, and over TLS for the handshake before them. */
+  #accept(socket: Socket, secureContext: SecureContext | undefined): void {
+    const { magic } = this.#options;
+    const remote = socket.remoteAddress ?? '';
+    const carrier =
+      secureContext === undefined
+        ? socket
+        : new TLSSocket(socket, { isServer: true, secureContext, requestCert: false });
     // Whatever becomes of the socket, an error of it is followed by its end and needs no other answer here.
-    socket.on('error', () => undefined);
-    socket.on('close', () => this.#decided(socket));
-    // A peer shows at once what it is. So those that have not for longest give way, or silence could shut peers out.
-    const [oldest] = this.#undecided.keys();
-    if (oldest !== undefined && this.#undecided.size >= limits.maxInbound) {
-      this.#decided(oldest);
-      oldest.destroy();
-    }
-    this.#undecided.set(
-      socket,
-      setTimeout(() => socket.destroy(), limits.undecidedTimeoutMs),
-    );
-    let first: Bytes = new Uint8Array(0);
+    carrier.on('error', ignore);
+    const onEnd = () => this.#undecided.delete(carrier);
+    carrier.on('close', onEnd);
+    this.#undecided.add(carrier, remote);
+    let first: Bytes = EMPTY;
     const onData = (chunk: Buffer) => {
       first = first.length === 0 ? chunk : Buffer.concat([first, chunk]);
       const isHttp = beginsAlike(first, GET);
-      const isTcp = beginsAlike(first, magic);
+      const isTcp = secureContext === undefined && beginsAlike(first, magic);
       if (!isHttp && !isTcp) {
-        socket.destroy();
+        carrier.destroy();
         return;
       }
       if (first.length < magic.length) return;
-      socket.off('data', onData);
-      socket.pause();
-      socket.unshift(first);
+      carrier.off('data', onData);
+      carrier.pause();
+      carrier.unshift(first);
       if (isHttp) {
-        this.#upgrades.accept(socket);
+        this.#upgrades.accept(carrier);
       } else {
-        this.#decided(socket);
-        this.#open(tcpLink(socket), 'inbound');
+        this.#undecided.delete(carrier);
+        carrier.off('close', onEnd);
+        this.#open(tcpLink(carrier), 'inbound');
       }
     };
-    socket.on('data', onData);
-  }
-
-  #decided(socket: Duplex): void {
-    clearTimeout(this.#undecided.get(socket));
-    this.#undecided.delete(socket);
+    carrier.on('data', onData);
   }
 
   #open(link: Link, direction: Direction, dial?: DialId): void {
@@ -215,14 +228,17 @@ export class NetTransport {
     }
     const { emit } = this.#options;
     const peer = this.#nextPeer++ as PeerId;
-    const open: OpenLink = { link, paused: false, ended: undefined, slow: undefined, drained: 0 };
+    const open: OpenLink = { link, direction, paused: false, ended: undefined, slow: undefined, held: 0, drained: 0 };
     this.#links.set(peer, open);
     link.start({
       onBytes: (bytes) => {
         if (open.ended === undefined && !this.#closed) emit({ type: 'bytes', peer, bytes });
       },
+      onHeld: (bytes) => this.#onHeld(open, bytes),
       onDown: (reason) => {
         this.#links.delete(peer);
+        this.#held -= open.held;
+        open.held = 0;
         clearTimeout(open.slow?.timer);
         const down = open.ended ?? reason;
         open.ended = down;
@@ -232,6 +248,19 @@ export class NetTransport {
     const { transport, remote, local } = link;
     emit({ type: 'link-up', peer, direction, transport, remote, local, ...(dial === undefined ? {} : { dial }) });
     this.#applyPause(open);
+  }
+
+  /** Frames that are long and never end must not fill the memory: the inbound peer of which most is held goes. */
+  #onHeld(open: OpenLink, bytes: number): void {
+    this.#held += bytes - open.held;
+    open.held = bytes;
+    if (this.#held <= this.#options.limits.maxPartialBytes) return;
+    let most: readonly [PeerId, OpenLink] | undefined;
+    for (const entry of this.#links) {
+      const [, { direction, ended, held }] = entry;
+      if (direction === 'inbound' && ended === undefined && held > (most?.[1].held ?? 0)) most = entry;
+    }
+    if (most !== undefined) this.disconnect(most[0], 'too much of a frame whose end does not come');
   }
 
   #sendNow(peer: PeerId, open: OpenLink, bytes: Bytes): void {
@@ -269,7 +298,7 @@ export class NetTransport {
   }
 
   #applyPause({ link, paused }: OpenLink): void {
-    if (paused || this.#held) link.pause();
+    if (paused || this.#holding) link.pause();
     else link.resume();
   }
 }

@@ -3,40 +3,72 @@
  * binary frames are pieces of one byte stream, so a stock WebSocket-to-TCP proxy is a peer too. No subprotocol, no
  * compression; a text frame ends the link.
  */
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
-import type { DialTarget, Millis } from '../boundary.ts';
-import { type Dial, type DialHandlers, gatherWrites, type Link, socketEndpoint } from './link.ts';
+import type { DialTarget } from '../boundary.ts';
+import {
+  type Dial,
+  type DialHandlers,
+  type DialOptions,
+  endWithPeer,
+  gatherWrites,
+  KEEP_ALIVE,
+  type Link,
+  socketEndpoint,
+} from './link.ts';
+import type { Origins } from './origins.ts';
+import { literalRefusal, publicLookup } from './public-lookup.ts';
+import { tlsFailure } from './tls.ts';
 
 /** Pings of a peer are not answered while this much waits to be sent to it: else a flood of them would fill our memory. */
 const MAX_BUFFERED_FOR_PONG = 65_536;
 /** Code 1003 of RFC 6455: a type of data that we do not take. */
 const CLOSE_UNSUPPORTED_DATA = 1003;
+/** Of an upgrade, in both directions. A browser with cookies stays far below. */
+const MAX_HEADER_BYTES = 8192;
+const MAX_HEADERS = 64;
+/** Of one frame, and in pieces of which it came from the network: each costs some hundred bytes of memory, however small it is. */
+const MAX_PIECES = 16_384;
+
+export interface WebSocketDialOptions extends DialOptions {
+  readonly maxMessageBytes: number;
+  /** Whom to trust over TLS; undefined: Node's own authorities. */
+  readonly secureContext: SecureContext | undefined;
+}
 
 /** For both directions. A frame may be of any size up to a whole message. */
 function socketOptions(maxMessageBytes: number) {
-  return { perMessageDeflate: false, maxPayload: maxMessageBytes + 1024, skipUTF8Validation: true, autoPong: false };
+  return {
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes + 1024,
+    maxFragments: MAX_PIECES,
+    maxBufferedChunks: MAX_PIECES,
+    skipUTF8Validation: true,
+    autoPong: false,
+  };
 }
 
 /** Upgrades connections whose first bytes are those of an HTTP request. It does not listen itself. */
 export class WebSocketUpgrades {
-  readonly #http = createServer();
+  readonly #http = createServer({ maxHeaderSize: MAX_HEADER_BYTES });
   readonly #upgrades: WebSocketServer;
 
-  constructor(maxMessageBytes: number, onLink: (link: Link, socket: Duplex) => void) {
+  constructor(maxMessageBytes: number, origins: Origins, onLink: (link: Link, socket: Socket) => void) {
     this.#upgrades = new WebSocketServer({ noServer: true, clientTracking: false, ...socketOptions(maxMessageBytes) });
     this.#http.on('request', (_request, response) => {
       response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' });
       response.end('This port takes WebSocket connections of peers. The RPC port is another one.\n');
     });
     this.#http.on('upgrade', (request, socket, head) => {
-      if (!isAllowedOrigin(request.headers.origin)) {
-        socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-        return;
-      }
-      this.#upgrades.handleUpgrade(request, socket, head, (ws) => onLink(webSocketLink(ws, 'ws', request), socket));
+      const refused = refusal(request, origins);
+      if (refused !== undefined) return refuse(socket, ...refused);
+      const transport = request.socket instanceof TLSSocket ? 'wss' : 'ws';
+      this.#upgrades.handleUpgrade(request, socket, head, (ws) => {
+        onLink(webSocketLink(ws, transport, request.socket), request.socket);
+      });
     });
   }
 
@@ -47,50 +79,84 @@ export class WebSocketUpgrades {
   }
 }
 
-/** A page in a browser always names its origin. Only pages from this machine may be peers. */
-function isAllowedOrigin(origin: string | undefined): boolean {
-  if (origin === undefined) return true;
-  if (!URL.canParse(origin)) return false;
-  const { hostname } = new URL(origin);
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+/** The status and the text with which an upgrade is refused. ws looks at the version and the key. */
+function refusal({ headers, rawHeaders }: IncomingMessage, origins: Origins): [string, string] | undefined {
+  if (rawHeaders.length > 2 * MAX_HEADERS) {
+    return ['431 Request Header Fields Too Large', `At most ${MAX_HEADERS} headers are read.`];
+  }
+  if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') {
+    return ['400 Bad Request', 'An upgrade has no body.'];
+  }
+  if (!origins.allow(headers.origin)) {
+    const text =
+      'Pages of other machines may not use this node. Its option --allow-origin ORIGIN lets pages of one in.';
+    return ['403 Forbidden', text];
+  }
+  return undefined;
+}
+
+function refuse(socket: Duplex, status: string, text: string): void {
+  const body = `${text}\n`;
+  const head = `Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}`;
+  socket.once('finish', () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
 }
 
 export function dialWebSocket(
   target: DialTarget,
-  timeoutMs: Millis,
-  maxMessageBytes: number,
+  { timeoutMs, maxMessageBytes, publicOnly, secureContext }: WebSocketDialOptions,
   { onLink, onFailed }: DialHandlers,
 ): Dial {
   const transport = target.transport === 'wss' ? 'wss' : 'ws';
   const host = target.host.includes(':') ? `[${target.host}]` : target.host;
-  const options: ClientOptions = { ...socketOptions(maxMessageBytes), handshakeTimeout: timeoutMs };
-  const ws = new WebSocket(`${transport}://${host}:${target.port}${target.path ?? '/'}`, options);
+  const url = new URL(`${transport}://${host}:${target.port}${target.path ?? '/'}`);
+  // As the URL has it: there a number such as 0x7f000001 has become an address.
+  const refused = publicOnly ? literalRefusal(url.hostname.replace(/^\[|\]$/g, '')) : undefined;
+  if (refused !== undefined) throw new Error(refused);
+  const options: ClientOptions & Pick<RequestOptions, 'maxHeaderSize'> = {
+    ...socketOptions(maxMessageBytes),
+    maxHeaderSize: MAX_HEADER_BYTES,
+    ...KEEP_ALIVE,
+    ...(publicOnly ? { lookup: publicLookup() } : {}),
+    ...(secureContext === undefined ? {} : { secureContext }),
+  };
+  const ws = new WebSocket(url, options);
   let done = false;
   let upgrade: IncomingMessage | undefined;
+  const fail = (reason: string) => {
+    if (done) return;
+    end();
+    onFailed(reason);
+  };
+  // Of the whole dial. The timeout of ws begins anew with each byte that comes.
+  const timer = setTimeout(() => {
+    fail('timed out');
+    ws.terminate();
+  }, timeoutMs);
+  function end(): void {
+    done = true;
+    clearTimeout(timer);
+  }
   ws.on('upgrade', (response) => {
     upgrade = response;
   });
   ws.on('open', () => {
     if (done || upgrade === undefined) return;
-    done = true;
+    end();
     ws.pause();
-    onLink(webSocketLink(ws, transport, upgrade));
+    onLink(webSocketLink(ws, transport, upgrade.socket));
   });
-  ws.on('error', (error) => {
-    if (done) return;
-    done = true;
-    onFailed(error.message);
-  });
+  ws.on('error', (error) => fail(tlsFailure(error)));
   return {
     abort() {
-      done = true;
+      end();
       ws.terminate();
     },
   };
 }
 
-/** The link over an open WebSocket. `http` is the message that opened it: it knows the socket. */
-function webSocketLink(ws: WebSocket, transport: 'ws' | 'wss', { socket }: IncomingMessage): Link {
+/** The link over an open WebSocket, and the socket that carries it. */
+function webSocketLink(ws: WebSocket, transport: 'ws' | 'wss', socket: Socket): Link {
   const gather = gatherWrites(socket);
   let reason: string | undefined;
   ws.pause();
@@ -98,8 +164,16 @@ function webSocketLink(ws: WebSocket, transport: 'ws' | 'wss', { socket }: Incom
     transport,
     remote: socketEndpoint(socket.remoteAddress, socket.remotePort),
     local: socketEndpoint(socket.localAddress, socket.localPort),
-    start({ onBytes, onDown }) {
+    start({ onBytes, onHeld, onDown }) {
+      let held = 0;
+      // Before ws reads it. As a first listener of `data`, `on` would make the socket flow.
+      socket.prependListener('data', (chunk: Buffer) => {
+        held += chunk.length;
+        onHeld(held);
+      });
       ws.on('message', (data, isBinary) => {
+        held = 0;
+        onHeld(0);
         if (isBinary) {
           onBytes(data as Buffer); // ws gives binary frames as one Buffer unless told otherwise.
         } else {
@@ -114,6 +188,7 @@ function webSocketLink(ws: WebSocket, transport: 'ws' | 'wss', { socket }: Incom
       ws.on('error', (error) => {
         reason ??= error.message;
       });
+      socket.on('end', endWithPeer);
       ws.on('close', (code) => onDown(reason ?? `closed by the peer (${code})`));
     },
     send(bytes, onSent) {

@@ -329,7 +329,13 @@ describe('getpeerinfo', () => {
     const before = held();
     node.sendRaw(second, head);
     expect(node.rpc('getpeerinfo')).toMatchObject([
-      { id: first, last_block: START + 1, last_transaction: 0, netgroup: 'private/10.1.0.1', connection_type: 'inbound' },
+      {
+        id: first,
+        last_block: START + 1,
+        last_transaction: 0,
+        netgroup: 'private/10.1.0.1',
+        connection_type: 'inbound',
+      },
       { id: second, last_block: 0, netgroup: 'private/10.2.0.1', learned: 'inbound' },
     ]);
     expect(held()[0]).toBe(before[0]);

@@ -1,87 +1,21 @@
 /** Links over real sockets on loopback: both transports on one port, what is not a peer, back-pressure, the end of links. */
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect, createServer, type Socket } from 'node:net';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { createServer, type Socket } from 'node:net';
+import { describe, expect, test } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
-import { regtest } from '../../../consensus/params.ts';
-import type { DialId, Endpoint, PeerId } from '../../../node/boundary.ts';
-import { type Limits, localLimits } from '../../../node/limits.ts';
-import { NetTransport, type TransportEvent } from '../../../node/runtime/transport.ts';
-
-const HOST = '127.0.0.1';
-const magic = Buffer.from(regtest.magic);
-
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-/** A transport that listens, and a way to wait for its events. */
-async function startTransport(limits: Partial<Limits> = {}) {
-  const events: TransportEvent[] = [];
-  let wake = () => {};
-  const transport = new NetTransport({
-    magic: regtest.magic,
-    limits: { ...localLimits, ...limits },
-    emit: (event) => {
-      events.push(event);
-      wake();
-    },
-  });
-  closers.push(() => transport.close());
-  const endpoint = await transport.listen({ host: HOST, port: 0 });
-  /** The first event that meets the condition, now or later. */
-  async function until<Type extends TransportEvent['type']>(
-    type: Type,
-    wanted: (event: Extract<TransportEvent, { type: Type }>) => boolean = () => true,
-  ): Promise<Extract<TransportEvent, { type: Type }>> {
-    for (;;) {
-      for (const event of events) {
-        if (event.type === type && wanted(event as Extract<TransportEvent, { type: Type }>)) {
-          return event as Extract<TransportEvent, { type: Type }>;
-        }
-      }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-  }
-  const received = (peer: PeerId) =>
-    Buffer.concat(events.flatMap((event) => (event.type === 'bytes' && event.peer === peer ? [event.bytes] : [])));
-  async function untilReceived(peer: PeerId, length: number): Promise<Buffer> {
-    while (received(peer).length < length) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-    return received(peer);
-  }
-  return { transport, endpoint, events, until, received, untilReceived };
-}
-
-async function tcpClient({ port }: Endpoint): Promise<Socket> {
-  const socket = connect({ host: HOST, port });
-  socket.on('error', () => undefined);
-  closers.push(() => socket.destroy());
-  await once(socket, 'connect');
-  return socket;
-}
-
-async function webSocketClient({ port }: Endpoint, options: Record<string, unknown> = {}): Promise<WebSocket> {
-  const ws = new WebSocket(`ws://${HOST}:${port}/`, options);
-  ws.on('error', () => undefined);
-  closers.push(() => ws.terminate());
-  await once(ws, 'open');
-  return ws;
-}
-
-/** The end of a socket, with or without an error. */
-const closed = (socket: Socket) =>
-  new Promise((resolve) => (socket.closed ? resolve(0) : socket.once('close', resolve)));
-
-const dialOf = (id: number) => id as DialId;
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+import {
+  closers,
+  dialOf,
+  HOST,
+  magic,
+  pause,
+  rawServer,
+  startTransport,
+  tcpClient,
+  untilClosed,
+  webSocketClient,
+} from './transport-fixture.ts';
 
 describe('one port', () => {
   test('takes the plain stream over TCP, first bytes included', async () => {
@@ -136,24 +70,24 @@ describe('one port', () => {
     const { endpoint, events } = await startTransport();
     const socket = await tcpClient(endpoint);
     socket.write(bytes);
-    await closed(socket);
+    await untilClosed(socket);
     expect(events).toEqual([]);
   });
 
   test('closes a connection that says nothing, and one that never finishes its upgrade', async () => {
-    const { endpoint, events } = await startTransport({ undecidedTimeoutMs: 40 });
+    const { endpoint, events } = await startTransport({ limits: { undecidedTimeoutMs: 40 } });
     const silent = await tcpClient(endpoint);
     const slow = await tcpClient(endpoint);
     slow.write('GET / HTTP/1.1\r\nHost: x\r\n');
-    await Promise.all([closed(silent), closed(slow)]);
+    await Promise.all([untilClosed(silent), untilClosed(slow)]);
     expect(events).toEqual([]);
   });
 
   test('holds as many silent connections as the limit allows, and a newcomer takes the place of the oldest', async () => {
-    const { endpoint, until } = await startTransport({ maxInbound: 2 });
+    const { endpoint, until } = await startTransport({ limits: { maxInbound: 2 } });
     const [oldest, younger] = [await tcpClient(endpoint), await tcpClient(endpoint)];
     const newcomer = await tcpClient(endpoint);
-    await closed(oldest);
+    await untilClosed(oldest);
     newcomer.write(magic);
     expect((await until('link-up')).remote.port).toBe(newcomer.localPort);
     expect(younger.destroyed).toBe(false);
@@ -199,7 +133,7 @@ describe('a link', () => {
   });
 
   test('ends with a frame that is larger than any message', async () => {
-    const { endpoint, until } = await startTransport({ maxMessageBytes: 10_000 });
+    const { endpoint, until } = await startTransport({ limits: { maxMessageBytes: 10_000 } });
     const ws = await webSocketClient(endpoint);
     ws.send(new Uint8Array(12_000));
     expect((await until('link-down')).reason).toContain('payload');
@@ -370,7 +304,7 @@ describe('dialling', () => {
     closers.push(() => deaf.close());
     await once(deaf, 'listening');
     const { port } = deaf.address() as { port: number };
-    const { transport, until, endpoint } = await startTransport({ dialTimeoutMs: 50 });
+    const { transport, until, endpoint } = await startTransport({ limits: { dialTimeoutMs: 50 } });
     const sockets: Socket[] = [];
     deaf.on('connection', (socket) => sockets.push(socket));
     closers.push(() => {
@@ -384,6 +318,28 @@ describe('dialling', () => {
     transport.dial(dialOf(2), { transport: 'ws', host: HOST, port: (rude.address() as { port: number }).port });
     await until('dial-failed', (event) => event.dial === 2);
     expect(endpoint.port).toBeGreaterThan(0);
+  });
+});
+
+describe('a WebSocket to a host that plays for time', () => {
+  test('fails when the time is over, though a byte comes now and then', async () => {
+    const port = await rawServer((socket) => {
+      const timer = setInterval(() => socket.write('H'), 10);
+      socket.on('close', () => clearInterval(timer));
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nX: ');
+    });
+    const { transport, until } = await startTransport({ limits: { dialTimeoutMs: 100 } });
+    const start = performance.now();
+    transport.dial(dialOf(1), { transport: 'ws', host: HOST, port });
+    expect((await until('dial-failed')).reason).toBe('timed out');
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+
+  test('fails where its answer is larger than any', async () => {
+    const port = await rawServer((socket) => socket.write(`HTTP/1.1 101 Hi\r\nX: ${'x'.repeat(10_000)}`));
+    const { transport, until } = await startTransport();
+    transport.dial(dialOf(1), { transport: 'ws', host: HOST, port });
+    expect((await until('dial-failed')).reason).toContain('Header overflow');
   });
 });
 
