@@ -4,13 +4,14 @@
  * kept to. The search itself is the kernel's, in runtime/worker.ts.
  */
 import type { JobId, Millis } from '../boundary.ts';
+import { VERSIONS } from '../mining/kernel.ts';
 import { DutyCycle } from '../mining/pace.ts';
 import type { Solution, Work } from '../mining/work.ts';
-import { WorkerPool } from '../runtime/worker-pool.ts';
+import { type PoolEvent, WorkerPool } from '../runtime/worker-pool.ts';
 
 /** A thread searches for about so long on one header. */
 const SLICE_MS = 50;
-/** What a thread is given first, and the least at any time. */
+/** Hashes: what a thread is given first, and the least at any time. */
 const LEAST_TRIES = 65_536;
 const MOST_TRIES = 2 ** 32;
 
@@ -83,7 +84,7 @@ export class MiningThreads {
       pool: new WorkerPool({
         maxThreads: 1,
         emit: (event) => {
-          if (event.type === 'mined') this.#onMined(thread, event.job, event.nonce, event.hashes);
+          if (event.type === 'mined') this.#onMined(thread, event);
         },
         onFailure: this.#options.onFailure,
       }),
@@ -122,11 +123,12 @@ export class MiningThreads {
       this.#lastExtra = (this.#lastExtra + 1) % 2 ** 32;
       const slice: Slice = { job: this.#lastJob as JobId, work, extraNonce: this.#lastExtra, time, since: now };
       thread.slice = slice;
-      thread.pool.mine(slice.job, work.header(slice.extraNonce, time), work.template.bits, thread.tries);
+      const nonces = work.rolling ? Math.ceil(thread.tries / VERSIONS) : thread.tries;
+      thread.pool.mine(slice.job, work.header(slice.extraNonce, time), work.template.bits, nonces, work.rolling);
     }
   }
 
-  #onMined(thread: Thread, job: JobId, nonce: number | null, hashes: number): void {
+  #onMined(thread: Thread, { job, nonce, version, hashes }: Extract<PoolEvent, { type: 'mined' }>): void {
     const { slice } = thread;
     if (slice === undefined || slice.job !== job) return; // Cancelled meanwhile.
     thread.slice = undefined;
@@ -138,7 +140,7 @@ export class MiningThreads {
     }
     this.#options.onHashes(hashes);
     if (nonce !== null) {
-      this.#options.onFound(slice.work, { extraNonce: slice.extraNonce, time: slice.time, nonce });
+      this.#options.onFound(slice.work, { extraNonce: slice.extraNonce, time: slice.time, version, nonce });
     }
     this.#dispatch();
   }

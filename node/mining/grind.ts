@@ -14,18 +14,42 @@ export interface GrindResult {
   readonly hashes: number;
 }
 
+export interface RolledResult extends GrindResult {
+  /** The version with which the nonce meets the target; where none does, the header's. */
+  readonly version: number;
+}
+
 /** Tries up to `maxTries` nonces from `startNonce` on, none beyond 2^32 - 1. `header` (80 bytes) is not changed. */
 export function grind(header: Bytes, bits: number, startNonce: number, maxTries: number): GrindResult {
+  const { nonce, hashes } = grindVersions(header, bits, startNonce, maxTries, (version) => [version]);
+  return { nonce, hashes };
+}
+
+/** As `grind`, each nonce with all versions that `versionsOf` makes of the header's; all signed, as headers have them. */
+export function grindVersions(
+  header: Bytes,
+  bits: number,
+  startNonce: number,
+  maxNonces: number,
+  versionsOf: (version: number) => readonly number[],
+): RolledResult {
   if (header.length !== HEADER_SIZE) throw new Error(`a header has ${HEADER_SIZE} bytes`);
   const work = header.slice();
   const view = new DataView(work.buffer);
   const target = littleEndian(targetOf(bits));
-  const end = Math.min(startNonce + maxTries, NONCES);
+  const end = Math.min(startNonce + maxNonces, NONCES);
+  const own = view.getInt32(0, true);
+  const versions = versionsOf(own);
+  let hashes = 0;
   for (let nonce = startNonce; nonce < end; nonce++) {
     view.setUint32(NONCE_OFFSET, nonce, true);
-    if (isAtMost(sha256d(work), target)) return { nonce, hashes: nonce - startNonce + 1 };
+    for (const version of versions) {
+      view.setInt32(0, version, true);
+      hashes++;
+      if (isAtMost(sha256d(work), target)) return { nonce, hashes, version };
+    }
   }
-  return { nonce: null, hashes: Math.max(0, end - startNonce) };
+  return { nonce: null, hashes, version: own };
 }
 
 function littleEndian(value: bigint): Bytes {

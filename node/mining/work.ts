@@ -1,7 +1,7 @@
 /**
  * A block template as a miner outside the node uses it (BIP 22, RULES.md D4): read from the node's answer, completed by a
- * coinbase of our own, cut into headers that differ in an extra nonce and in their time, and put together to the block at
- * the end. Pure.
+ * coinbase of our own, cut into headers that differ in an extra nonce and in their time (the search rolls their version), and
+ * put together to the block at the end. Pure.
  */
 import { bytesToHex, hexToBytes, sha256d } from '#hash';
 import { encodeHeader, type HeaderFields, type MerkleRoot, makeHeader } from '../../consensus/block.ts';
@@ -11,6 +11,7 @@ import { concatBytes, Writer } from '../../consensus/codec.ts';
 import { RESERVED_VALUE_SIZE } from '../../consensus/merkle.ts';
 import { targetOf } from '../../consensus/pow.ts';
 import { encodeTransaction, makeTransaction, NULL_TXID, NULL_VOUT } from '../../consensus/transaction.ts';
+import { canRollVersion } from './kernel.ts';
 import { merkleBranch } from './stratum.ts';
 
 /** Bytes that tell miners apart, and that each counts through. */
@@ -82,6 +83,8 @@ export function readWorkTemplate(answer: unknown): Result<WorkTemplate, string> 
 export interface Solution {
   readonly extraNonce: number;
   readonly time: number;
+  /** The template's, or one that the search has rolled. */
+  readonly version: number;
   readonly nonce: number;
 }
 
@@ -118,6 +121,11 @@ export class Work {
     this.#latest = template.time + Math.min(MAX_TIME_ROLL_SECONDS, Math.floor(options.maxFutureSeconds / 2));
   }
 
+  /** Whether the search may roll the headers' version. */
+  get rolling(): boolean {
+    return canRollVersion(this.template.version);
+  }
+
   /** The time for a header, so many seconds after the template came. */
   timeAfter(seconds: number): number {
     const { time, minTime } = this.template;
@@ -126,7 +134,7 @@ export class Work {
 
   /** The 80 bytes of a header with nonce 0. `extraNonce` counts modulo 2^32. */
   header(extraNonce: number, time: number): Bytes {
-    return encodeHeader(this.#fields({ extraNonce, time, nonce: 0 }));
+    return encodeHeader(this.#fields({ extraNonce, time, version: this.template.version, nonce: 0 }));
   }
 
   /** The block, for submitblock. */
@@ -141,8 +149,8 @@ export class Work {
     return { hash: header.hash, hex: bytesToHex(head) + transactions.map(({ data }) => data).join('') };
   }
 
-  #fields({ extraNonce, time, nonce }: Solution): HeaderFields {
-    const { version, prevHash, bits } = this.template;
+  #fields({ extraNonce, time, version, nonce }: Solution): HeaderFields {
+    const { prevHash, bits } = this.template;
     let root = sha256d(concatBytes(this.#before, counterBytes(extraNonce), this.#after));
     for (const hash of this.#branch) root = sha256d(concatBytes(root, hash));
     return { version, prevHash, merkleRoot: idFromBytes<MerkleRoot>(root), time, bits, nonce };

@@ -12,18 +12,14 @@ import { Worker } from 'node:worker_threads';
 import { type Bytes, ok, type Result } from '../../consensus/brand.ts';
 import { CHECK_SIZE } from '../../consensus/signature.ts';
 import type { Event, JobId, Verifier } from '../boundary.ts';
+import type { RolledResult } from '../mining/grind.ts';
+import { type SearchTask, VERSIONS } from '../mining/kernel.ts';
 
 /** What a thread is asked. */
 export type Task =
   /** Packed checks of several pieces one after the other; one answer for each piece. */
   | { readonly type: 'verify'; readonly checks: Bytes; readonly pieceLengths: readonly number[] }
-  | {
-      readonly type: 'mine';
-      readonly header: Bytes;
-      readonly bits: number;
-      readonly start: number;
-      readonly tries: number;
-    }
+  | ({ readonly type: 'mine' } & SearchTask)
   /** By what does it verify? */
   | { readonly type: 'choose-backend' }
   /** Nothing more will come. No answer. */
@@ -31,7 +27,7 @@ export type Task =
 
 export type Answer =
   | { readonly type: 'verified'; readonly failed: readonly (number | null)[] }
-  | { readonly type: 'mined'; readonly nonce: number | null; readonly hashes: number }
+  | ({ readonly type: 'mined' } & RolledResult)
   | { readonly type: 'backend'; readonly choice: Result<Omit<Verifier, 'workers'>, string> };
 
 /** More would wait for the main thread, which hands out the work. */
@@ -47,8 +43,8 @@ const FEW_CHECKS = 16;
 const MANY_SMALL_JOBS = 32;
 /** Another thread is started when the others have this many checks to do. */
 const CHECKS_PER_THREAD = 128;
-/** Nonces in one task, some 15 ms of work; 100 where WebAssembly has no vectors. */
-const NONCES_PER_TASK = 65_536;
+/** Hashes in one task, some 10 ms of work; 100 where WebAssembly has no vectors. */
+const HASHES_PER_TASK = 65_536;
 /** A thread that has not ended by itself after this is torn down: noble may have seconds of work in hand. */
 const END_TIMEOUT_MS = 2000;
 
@@ -73,6 +69,7 @@ interface MineJob {
   readonly id: JobId;
   readonly header: Bytes;
   readonly bits: number;
+  readonly rolling: boolean;
   /** Nonces from this on are not tried. */
   readonly end: number;
   /** The next nonce to try. */
@@ -97,8 +94,13 @@ interface Thread {
   hasMined: boolean;
 }
 
+/** `version`: with which the nonce was found, where the versions were rolled. */
+export type PoolEvent =
+  | Extract<Event, { type: 'verified' }>
+  | (Extract<Event, { type: 'mined' }> & { readonly version: number });
+
 export interface WorkerPoolOptions {
-  readonly emit: (event: Extract<Event, { type: 'verified' | 'mined' }>) => void;
+  readonly emit: (event: PoolEvent) => void;
   /** A thread has died: a bug, or no memory. */
   readonly onFailure: (error: Error) => void;
   readonly maxThreads?: number;
@@ -168,9 +170,9 @@ export class WorkerPool {
     });
   }
 
-  /** Answers `mined` later. */
-  mine(id: JobId, header: Bytes, bits: number, tries: number): void {
-    this.#jobs.set(id, { type: 'mine', id, header, bits, end: tries, next: 0, open: 0, hashes: 0 });
+  /** Answers `mined` later. `nonces` are tried, from 0 on; where the version is rolled, each with VERSIONS versions. */
+  mine(id: JobId, header: Bytes, bits: number, nonces: number, rolling = false): void {
+    this.#jobs.set(id, { type: 'mine', id, header, bits, rolling, end: nonces, next: 0, open: 0, hashes: 0 });
     this.#dispatch();
   }
 
@@ -299,9 +301,10 @@ export class WorkerPool {
   }
 
   #sendNonces(thread: Thread, job: MineJob): void {
-    const tries = Math.min(NONCES_PER_TASK, job.end - job.next);
-    const task: Task = { type: 'mine', header: job.header, bits: job.bits, start: job.next, tries };
-    job.next += tries;
+    const { header, bits, rolling, next: start } = job;
+    const nonces = Math.min(rolling ? HASHES_PER_TASK / VERSIONS : HASHES_PER_TASK, job.end - start);
+    const task: Task = { type: 'mine', header, bits, start, nonces, rolling };
+    job.next += nonces;
     job.open++;
     thread.assignments.push(job);
     thread.sentAt = performance.now();
@@ -320,7 +323,7 @@ export class WorkerPool {
       // In its first task a thread has started and made its kernel: that is not charged.
       if (thread.hasMined) thread.restsUntil = now + (now - thread.sentAt) * (1 / (this.#options.miningShare ?? 1) - 1);
       thread.hasMined = true;
-      this.#onNonces(assignment, answer.nonce, answer.hashes);
+      this.#onNonces(assignment, answer);
     } else {
       throw new Error('a worker thread answered out of turn');
     }
@@ -335,13 +338,13 @@ export class WorkerPool {
     this.#options.emit({ type: 'verified', job: job.id, failed: job.failed });
   }
 
-  #onNonces(job: MineJob, nonce: number | null, hashes: number): void {
+  #onNonces(job: MineJob, { nonce, hashes, version }: RolledResult): void {
     job.open--;
     job.hashes += hashes;
     if (this.#jobs.get(job.id) !== job) return;
     if (nonce === null && (job.next < job.end || job.open > 0)) return;
     this.#jobs.delete(job.id);
-    this.#options.emit({ type: 'mined', job: job.id, nonce, hashes: job.hashes });
+    this.#options.emit({ type: 'mined', job: job.id, nonce, hashes: job.hashes, version });
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { ok, unreachable } from '../../consensus/brand.ts';
-import { fastestSearch, type Search } from '../mining/kernel.ts';
+import type { RolledResult } from '../mining/grind.ts';
+import { fastestSearch, type Search, type SearchTask } from '../mining/kernel.ts';
 import { chooseBackend } from '../verify/choose-backend.ts';
 import { verifyChecks } from '../verify/verify-checks.ts';
 import type { Answer, Task } from './worker-pool.ts';
@@ -12,9 +13,9 @@ import type { Answer, Task } from './worker-pool.ts';
 /** Made when the first nonce is asked for: most threads never are. */
 let chosen: Search | undefined;
 
-function search(...task: Parameters<Search>): ReturnType<Search> {
+function search(task: SearchTask): RolledResult {
   chosen ??= fastestSearch();
-  return chosen(...task);
+  return chosen(task);
 }
 
 function perform(task: Exclude<Task, { type: 'end' }>): Answer {
@@ -28,7 +29,7 @@ function perform(task: Exclude<Task, { type: 'end' }>): Answer {
       return { type: 'verified', failed };
     }
     case 'mine':
-      return { type: 'mined', ...search(task.header, task.bits, task.start, task.tries) };
+      return { type: 'mined', ...search(task) };
     case 'choose-backend': {
       const choice = chooseBackend();
       // What is sent to another thread has no functions.

@@ -63,7 +63,7 @@ class Bench {
   }
 
   find(work: Work = this.last('search').work): readonly MinerStep[] {
-    const solution = { extraNonce: 1, time: work.timeAfter(0), nonce: 9 };
+    const solution = { extraNonce: 1, time: work.timeAfter(0), version: work.template.version, nonce: 9 };
     return this.take(this.miner.onFound(work, solution, this.now));
   }
 

@@ -4,8 +4,11 @@ import { hexToBytes } from '#hash';
 import { readBlock, readHeader } from '../../../consensus/block.ts';
 import type { Txid } from '../../../consensus/brand.ts';
 import { checkBlock, checkBlockInContext } from '../../../consensus/check-block.ts';
+import { checkHeader } from '../../../consensus/check-header.ts';
 import { Reader } from '../../../consensus/codec.ts';
 import { regtest } from '../../../consensus/params.ts';
+import { grind } from '../../../node/mining/grind.ts';
+import { plainSearch } from '../../../node/mining/kernel.ts';
 import { readWorkTemplate, type Solution, Work } from '../../../node/mining/work.ts';
 import { pay, spend, testKey } from '../../support/chain-builder.ts';
 import { templateAnswer } from '../../support/work-template.ts';
@@ -28,9 +31,10 @@ function workOf(...args: Parameters<typeof templateAnswer>): Work {
 /** Regtest: every second nonce meets the target. */
 function solve(work: Work, extraNonce: number): Solution {
   const time = work.timeAfter(3);
+  const { version } = work.template;
   for (let nonce = 0; ; nonce++) {
-    const { hash } = work.block({ extraNonce, time, nonce });
-    if (BigInt(`0x${hash}`) <= regtest.powLimit) return { extraNonce, time, nonce };
+    const { hash } = work.block({ extraNonce, time, version, nonce });
+    if (BigInt(`0x${hash}`) <= regtest.powLimit) return { extraNonce, time, version, nonce };
   }
 }
 
@@ -51,6 +55,30 @@ describe('a block from a template', () => {
     expect(reward).toEqual({ value: 5_000_001_000n, scriptPubKey: options.script });
     const { nonce: _, hash: __, ...searched } = readHeader(new Reader(work.header(solution.extraNonce, solution.time)));
     expect(block.header).toMatchObject(searched);
+  });
+
+  test('is valid with a version that was rolled, and has that version', () => {
+    const work = workOf(payments);
+    expect(work.rolling).toBe(true);
+    const { version } = work.template;
+    const header = work.header(5, work.timeAfter(0));
+    // From a nonce on with which the template's own version fails.
+    const start = [0, 1, 2, 3, 4, 5, 6, 7].find((nonce) => grind(header, 0x207fffff, nonce, 1).nonce === null) ?? 0;
+    const found = plainSearch({ header, bits: 0x207fffff, start, nonces: 1, rolling: true });
+    expect(found.version).not.toBe(version);
+    const solution = { extraNonce: 5, time: work.timeAfter(0), version: found.version, nonce: start };
+    const { hash, hex } = work.block(solution);
+    const block = readBlock(new Reader(hexToBytes(hex)));
+    expect(block.header).toMatchObject({ hash, version: found.version, nonce: start });
+    const parent = { height: 0, time: regtest.genesis.header.time };
+    const context = { parent, anchorTime: 0, medianTimePast: parent.time, now: work.template.time };
+    expect(checkHeader(block.header, context, regtest)).toBeNull();
+    expect(checkBlock(block, regtest)).toBeNull();
+  });
+
+  test('keeps its version where that is a number and no set of flags', () => {
+    expect(workOf([], { version: 4 }).rolling).toBe(false);
+    expect(workOf([], { version: 0x60000000 }).rolling).toBe(false);
   });
 
   test('has no commitment where the node gives none', () => {
