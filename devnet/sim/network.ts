@@ -45,6 +45,17 @@ export interface NetworkOptions {
   readonly latencyMs?: Millis;
   readonly jitterMs?: Millis;
   readonly startUnix?: UnixSeconds;
+  /** What a core's work takes. None unless told: then floods cost nobody anything but traffic. */
+  readonly cost?: ProcessorCost;
+}
+
+/** A processor per node, as a line: it takes one event at a time, and each takes this long. The rest waits its turn. */
+export interface ProcessorCost {
+  readonly perEventMs: Millis;
+  /** Of each action that follows from the event. */
+  readonly perActionMs: Millis;
+  /** Of each kilobyte that is read. */
+  readonly perKilobyteMs: Millis;
 }
 
 /** A link between a node and something that is none. Bytes take the network's time in both directions, in their order. */
@@ -81,8 +92,12 @@ interface LinkEnd {
   paused: boolean;
   /** Set where the core asked for a slower line than the network's. */
   line: SlowLine | undefined;
-  /** What has come and is not read. */
+  /** What has come while the node does not read. */
   readonly held: Bytes[];
+  /** Pieces on their way to the node, and those that have come and that its core has not taken. */
+  unread: number;
+  /** Bytes that have left and that the core has not been told of: it is told of all of them at once. */
+  drained: number;
   open: boolean;
 }
 
@@ -98,6 +113,9 @@ export class SimNode {
   readonly notices: Notice[] = [];
   /** The tick that is scheduled, so that a later deadline does not add another. */
   wakeAt: Millis | undefined;
+  /** Events that wait for the processor, and when it is free. */
+  readonly waiting: Event[] = [];
+  busyUntil: Millis = 0;
   nextPeer = 1;
   nextRequest = 1;
   starts = 0;
@@ -238,7 +256,7 @@ export class Network {
 
   /** Ends a node in order, as SIGTERM would: it saves what must be saved. */
   stop(node: SimNode): void {
-    this.#deliver(node, { type: 'stop' });
+    this.#handle(node, { type: 'stop' });
     this.#end(node, 'the other end stopped');
   }
 
@@ -246,6 +264,7 @@ export class Network {
     for (const link of [...node.links.values()]) this.#breakLink(link, reason, false);
     node.core = undefined;
     node.wakeAt = undefined;
+    node.waiting.length = 0;
     node.scans.clear();
     for (const reply of node.replies.values()) reply({ ok: false, code: -28, message: 'the node has ended' });
     node.replies.clear();
@@ -342,7 +361,9 @@ export class Network {
       received,
       closed: () => closed,
       send: (bytes) => {
-        if (end.open) this.#deliver(node, { type: 'bytes', peer, bytes });
+        if (!end.open) return;
+        end.unread++;
+        this.#deliver(node, { type: 'bytes', peer, bytes });
       },
     };
   }
@@ -358,11 +379,45 @@ export class Network {
   }
 
   #deliver(node: SimNode, event: Event): void {
+    if (this.#options.cost === undefined) return void this.#handle(node, event);
+    node.waiting.push(event);
+    if (node.waiting.length === 1) this.#whenFree(node, this.#options.cost);
+  }
+
+  /** Hands the core what waits, one event after the other. */
+  #whenFree(node: SimNode, cost: ProcessorCost): void {
+    const start = node.starts;
+    this.#after(Math.max(0, node.busyUntil - this.#mono), () => {
+      const [event] = node.waiting;
+      if (node.starts !== start || event === undefined) return;
+      const actions = this.#handle(node, event);
+      const kilobytes = event.type === 'bytes' ? event.bytes.length / 1000 : 0;
+      const took = cost.perEventMs + actions * cost.perActionMs + kilobytes * cost.perKilobyteMs;
+      node.busyUntil = this.#mono + took;
+      node.waiting.shift();
+      if (node.waiting.length > 0) this.#whenFree(node, cost);
+    });
+  }
+
+  /** Returns how many actions follow. */
+  #handle(node: SimNode, event: Event): number {
     const core = node.core;
-    if (core === undefined) return;
-    const actions = core.handle(event, this.now);
+    if (core === undefined) return 0;
+    const actions = core.handle(this.#taken(node, event), this.now);
     for (const action of actions) this.#perform(node, action);
     this.#wake(node);
+    return actions.length;
+  }
+
+  /** The event as the core gets it, at the moment at which it does. */
+  #taken(node: SimNode, event: Event): Event {
+    const link = event.type === 'bytes' || event.type === 'drained' ? node.links.get(event.peer) : undefined;
+    if (link === undefined) return event;
+    if (event.type === 'bytes') link.unread--;
+    if (event.type !== 'drained') return event;
+    const { drained: bytes } = link;
+    link.drained = 0;
+    return { ...event, bytes };
   }
 
   #wake(node: SimNode): void {
@@ -496,7 +551,18 @@ export class Network {
 
   #newEnd(node: SimNode): LinkEnd {
     const peer = node.nextPeer++ as PeerId;
-    return { node, peer, other: undefined, arrival: 0, paused: false, line: undefined, held: [], open: true };
+    return {
+      node,
+      peer,
+      other: undefined,
+      arrival: 0,
+      paused: false,
+      line: undefined,
+      held: [],
+      unread: 0,
+      drained: 0,
+      open: true,
+    };
   }
 
   /** The node's end of a link to something that is no node, and that link as the other side has it. It is up at `upAt`. */
@@ -504,7 +570,6 @@ export class Network {
     const end = this.#newEnd(node);
     const { peer } = end;
     let arrival = upAt;
-    let sent = 0;
     const link: OutsideLink = {
       node,
       peer,
@@ -513,15 +578,14 @@ export class Network {
         return end.open;
       },
       get unread() {
-        return sent + end.held.length;
+        return end.unread;
       },
       send: (bytes) => {
         if (!end.open) return;
         // Nothing overtakes what was sent before, nor the news that there is a link.
         arrival = Math.max(this.#mono + this.#latency(), arrival);
-        sent++;
+        end.unread++;
         this.#after(arrival - this.#mono, () => {
-          sent--;
           if (end.open) this.#arrive(end, bytes);
         });
       },
@@ -537,11 +601,13 @@ export class Network {
     const leaves = link.line?.arrival(bytes.length, this.#mono) ?? this.#mono;
     const arrival = Math.max(leaves + this.#latency(), link.arrival);
     link.arrival = arrival;
+    if (isLinkEnd(other)) other.unread++;
     this.#after(arrival - this.#mono, () => {
       if (!link.open) return;
       if (!isLinkEnd(other)) other?.onBytes(bytes);
       else if (other.open) this.#arrive(other, bytes);
-      this.#deliver(link.node, { type: 'drained', peer: link.peer, bytes: bytes.length });
+      link.drained += bytes.length;
+      if (link.drained === bytes.length) this.#deliver(link.node, { type: 'drained', peer: link.peer, bytes: 0 });
     });
   }
 
