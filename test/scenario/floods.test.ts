@@ -47,9 +47,9 @@ class Wheel {
 
   constructor() {
     const { network } = this;
-    this.hub = network.add('hub', { endpoint: { host: '10.1.0.1', port: 1 } });
+    this.hub = network.add('hub', { endpoint: { host: '20.1.0.1', port: 1 } });
     for (const [i, name] of SPOKES.entries()) {
-      network.add(name, { endpoint: { host: `10.${i + 2}.0.1`, port: 1 }, pex: false, peers: ['hub'] });
+      network.add(name, { endpoint: { host: `20.${i + 2}.0.1`, port: 1 }, pex: false, peers: ['hub'] });
     }
     network.run(500);
     const [first] = network.rpc<string[]>('h1', 'generatetoaddress', [101, address]);

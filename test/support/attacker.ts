@@ -3,11 +3,14 @@ import type { Endpoint } from '../../node/boundary.ts';
 import type { GossipAddress } from '../../node/wire/message.ts';
 import { SERVICE_NETWORK, SERVICE_WEBSOCKET, SERVICE_WITNESS } from '../../node/wire/message.ts';
 
-/** Netgroups are /16: those of honest nodes in scenarios are 10.1 to 10.99, those of attackers follow. */
+/**
+ * Netgroups are /16 of public addresses: those of honest nodes in scenarios are 20.1 to 20.99, those of attackers follow. Each
+ * host of a private network would count as one. Nothing of the in-process network leaves the process.
+ */
 const FIRST_GROUP = 100;
 const LAST_GROUP = 255;
 
-/** So many endpoints in so many netgroups, dealt out in turn: 10.100.0.1, 10.101.0.1, …. */
+/** So many endpoints in so many netgroups, dealt out in turn: 20.100.0.1, 20.101.0.1, …. */
 export function addressesOf({ hosts, groups }: { readonly hosts: number; readonly groups: number }): Endpoint[] {
   return Array.from({ length: hosts }, (_, index) => {
     const group = index % groups;
@@ -24,5 +27,5 @@ export function gossipOf({ host, port }: Endpoint, time: number): GossipAddress 
 
 function prefixOf(group: number): string {
   const second = FIRST_GROUP + group;
-  return second <= LAST_GROUP ? `10.${second}` : `11.${second - LAST_GROUP - 1}`;
+  return second <= LAST_GROUP ? `20.${second}` : `21.${second - LAST_GROUP - 1}`;
 }
