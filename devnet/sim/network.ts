@@ -3,13 +3,17 @@
  * stores and one seed. Frames stay bytes, so codecs are exercised; signatures are verified and headers ground by the same
  * functions as in the workers, and answered after a virtual delay. No timer, no socket, no wall clock: a run depends on
  * its options alone.
+ *
+ * What is no node can take part too: it listens at an endpoint or dials from one, and gets the bytes (`OutsideLink`;
+ * scripted-peers.ts speaks the protocol over it).
  */
-import type { Bytes } from '../../consensus/brand.ts';
+import { type Bytes, unreachable } from '../../consensus/brand.ts';
 import type { ChainParams } from '../../consensus/params.ts';
 import type {
   Action,
   DialId,
   DialTarget,
+  Direction,
   Endpoint,
   Event,
   Millis,
@@ -20,6 +24,7 @@ import type {
   RpcOutcome,
   RpcParams,
   ScanId,
+  Transport,
   UnixSeconds,
 } from '../../node/boundary.ts';
 import { MemoryBlockFiles, MemoryStore } from '../../node/chain/memory-store.ts';
@@ -30,6 +35,7 @@ import type { Core, Random } from '../../node/ports.ts';
 import { SeededRandom } from '../../node/random.ts';
 import { SlowLine } from '../../node/slow-line.ts';
 import { verifyChecks } from '../../node/verify/verify-checks.ts';
+import { EventQueue, type Scheduled } from './event-queue.ts';
 
 export interface NetworkOptions {
   readonly params: ChainParams;
@@ -39,33 +45,67 @@ export interface NetworkOptions {
   readonly latencyMs?: Millis;
   readonly jitterMs?: Millis;
   readonly startUnix?: UnixSeconds;
+  /** What a core's work takes. None unless told: then floods cost nobody anything but traffic. */
+  readonly cost?: ProcessorCost;
 }
 
-/** One end of a virtual link. */
+/** A processor per node, as a line: it takes one event at a time, and each takes this long. The rest waits its turn. */
+export interface ProcessorCost {
+  readonly perEventMs: Millis;
+  /** Of each action that follows from the event. */
+  readonly perActionMs: Millis;
+  /** Of each kilobyte that is read. */
+  readonly perKilobyteMs: Millis;
+}
+
+/** A link between a node and something that is none. Bytes take the network's time in both directions, in their order. */
+export interface OutsideLink {
+  readonly node: SimNode;
+  /** The node's number of the link. */
+  readonly peer: PeerId;
+  /** What the node takes for the other end. */
+  readonly endpoint: Endpoint;
+  readonly isOpen: boolean;
+  /** Pieces that were sent and that the node has not read: whoever floods waits for them, as a full socket makes it. */
+  readonly unread: number;
+  send(bytes: Bytes): void;
+  close(): void;
+}
+
+/** What the other end of an `OutsideLink` does with what comes. */
+export interface OutsideEnd {
+  onBytes(bytes: Bytes): void;
+  onClosed?(reason: string): void;
+}
+
+/** Says who stands at the other end of a new link. */
+export type OutsideAccept = (link: OutsideLink) => OutsideEnd;
+
+/** A node's end of a virtual link. */
 interface LinkEnd {
   readonly node: SimNode;
   readonly peer: PeerId;
-  readonly other: { end: LinkEnd | undefined };
+  /** The end of the other node, or what is no node. */
+  other: LinkEnd | OutsideEnd | undefined;
   /** No piece may overtake an earlier one. */
   arrival: Millis;
   paused: boolean;
   /** Set where the core asked for a slower line than the network's. */
   line: SlowLine | undefined;
+  /** What has come while the node does not read. */
   readonly held: Bytes[];
+  /** Pieces on their way to the node, and those that have come and that its core has not taken. */
+  unread: number;
+  /** Bytes that have left and that the core has not been told of: it is told of all of them at once. */
+  drained: number;
   open: boolean;
-}
-
-interface Scheduled {
-  readonly at: Millis;
-  readonly order: number;
-  readonly run: () => void;
 }
 
 /** A node of the network: a core, what it stores, and where it can be dialled. */
 export class SimNode {
   readonly name: string;
   readonly endpoint: Endpoint;
-  readonly options: SimNodeOptions;
+  options: SimNodeOptions;
   store = new MemoryStore();
   blockFiles = new MemoryBlockFiles();
   core: Core | undefined;
@@ -73,6 +113,9 @@ export class SimNode {
   readonly notices: Notice[] = [];
   /** The tick that is scheduled, so that a later deadline does not add another. */
   wakeAt: Millis | undefined;
+  /** Events that wait for the processor, and when it is free. */
+  readonly waiting: Event[] = [];
+  busyUntil: Millis = 0;
   nextPeer = 1;
   nextRequest = 1;
   starts = 0;
@@ -88,6 +131,11 @@ export class SimNode {
   get running(): boolean {
     return this.core !== undefined;
   }
+
+  /** The nodes that it is linked with, once for each link. */
+  neighbours(): SimNode[] {
+    return [...this.links.values()].map(neighbourOf).filter((node) => node !== undefined);
+  }
 }
 
 export type SimNodeOptions = Partial<
@@ -95,6 +143,8 @@ export type SimNodeOptions = Partial<
 > & {
   /** Names of nodes to dial, besides `connect`. */
   readonly peers?: readonly string[];
+  /** Where it listens: 127.0.0.1 with a port of its own unless told. Its netgroup follows from it (node/netgroup.ts). */
+  readonly endpoint?: Endpoint;
 };
 
 /** Thrown when the network does not do what a test demanded within the virtual time allowed. */
@@ -109,6 +159,8 @@ export class Network {
   readonly #random: Random;
   readonly #queue = new EventQueue();
   readonly #groups = new Map<string, number>();
+  /** Who answers where. */
+  readonly #listeners = new Map<string, SimNode | OutsideAccept>();
   #mono: Millis = 0;
   #order = 0;
 
@@ -123,13 +175,43 @@ export class Network {
     return { mono: this.#mono, unix: start + Math.floor(this.#mono / 1000) };
   }
 
-  /** Adds a node and starts it. It listens on 127.0.0.1 with a port of its own. */
+  /** Adds a node and starts it. */
   add(name: string, options: SimNodeOptions = {}): SimNode {
-    const port = 20_000 + this.nodes.size;
-    const node = new SimNode(name, { host: '127.0.0.1', port }, options);
+    const endpoint = options.endpoint ?? { host: '127.0.0.1', port: 20_000 + this.nodes.size };
+    const node = new SimNode(name, endpoint, options);
+    this.#claim(endpoint, node);
     this.nodes.set(name, node);
     this.start(node);
     return node;
+  }
+
+  /** From now on `accept` answers whoever dials that endpoint. */
+  listen(endpoint: Endpoint, accept: OutsideAccept): void {
+    this.#claim(endpoint, accept);
+  }
+
+  /** Nobody answers there any more; links that are there stay. */
+  unlisten(endpoint: Endpoint): void {
+    this.#listeners.delete(keyOf(endpoint));
+  }
+
+  /** Dials a node from an endpoint that is no node's. `accept` is called at once, the node hears of it a little later. */
+  dialFrom(from: Endpoint, node: SimNode, accept: OutsideAccept): OutsideLink {
+    const { starts } = node;
+    const upAt = this.#mono + this.#latency();
+    const [end, link] = this.#outside(node, from, accept, upAt);
+    this.#after(upAt - this.#mono, () => {
+      if (!end.open) return;
+      if (!node.running || node.starts !== starts) return this.#breakLink(end, 'connection refused', false);
+      node.links.set(end.peer, end);
+      this.#deliver(node, linkUp(end, 'inbound', 'ws', from, node.endpoint));
+    });
+    return link;
+  }
+
+  /** Runs something after that much virtual time. */
+  after(delayMs: Millis, run: () => void): void {
+    this.#after(delayMs, run);
   }
 
   node(name: string): SimNode {
@@ -138,9 +220,10 @@ export class Network {
     return node;
   }
 
-  /** Starts a node on what its store holds. */
-  start(node: SimNode): void {
+  /** Starts a node on what its store holds, as it was started before but for the options that are given. */
+  start(node: SimNode, changes: Omit<SimNodeOptions, 'endpoint'> = {}): void {
     if (node.running) throw new Error(`${node.name} runs already`);
+    node.options = { ...node.options, ...changes };
     node.starts++;
     const connect: DialTarget[] = [...(node.options.connect ?? [])];
     for (const peer of node.options.peers ?? []) connect.push({ transport: 'ws', ...this.node(peer).endpoint });
@@ -168,11 +251,22 @@ export class Network {
 
   /** Ends a node at once, as SIGKILL would: no last words, and its links break. */
   kill(node: SimNode): void {
-    for (const link of [...node.links.values()]) this.#breakLink(link, 'the other end was killed', false);
+    this.#end(node, 'the other end was killed');
+  }
+
+  /** Ends a node in order, as SIGTERM would: it saves what must be saved. */
+  stop(node: SimNode): void {
+    this.#handle(node, { type: 'stop' });
+    this.#end(node, 'the other end stopped');
+  }
+
+  #end(node: SimNode, reason: string): void {
+    for (const link of [...node.links.values()]) this.#breakLink(link, reason, false);
     node.core = undefined;
     node.wakeAt = undefined;
+    node.waiting.length = 0;
     node.scans.clear();
-    for (const reply of node.replies.values()) reply({ ok: false, code: -28, message: 'the node was killed' });
+    for (const reply of node.replies.values()) reply({ ok: false, code: -28, message: 'the node has ended' });
     node.replies.clear();
   }
 
@@ -184,7 +278,7 @@ export class Network {
     });
     for (const node of this.nodes.values()) {
       for (const link of [...node.links.values()]) {
-        const other = link.other.end?.node;
+        const other = neighbourOf(link);
         if (other !== undefined && !this.#reachable(node, other)) this.#breakLink(link, 'partition', true);
       }
     }
@@ -241,46 +335,38 @@ export class Network {
     }
   }
 
-  /** Injects bytes into a node as a peer that is no node: the returned function sends more, the array collects what comes back. */
-  stranger(node: SimNode): { peer: PeerId; send(bytes: Bytes): void; received: Bytes[]; closed(): string | undefined } {
-    const peer = node.nextPeer++ as PeerId;
+  /**
+   * Injects bytes into a node as a peer that is no node: the returned function sends more, at once and whether or not the
+   * node reads; the array collects what comes back.
+   */
+  stranger(
+    node: SimNode,
+    remote?: Endpoint,
+  ): { peer: PeerId; send(bytes: Bytes): void; received: Bytes[]; closed(): string | undefined } {
     const received: Bytes[] = [];
     let closed: string | undefined;
-    const end: LinkEnd = {
-      node,
-      peer,
-      other: { end: undefined },
-      arrival: 0,
-      paused: false,
-      line: undefined,
-      held: [],
-      open: true,
-    };
-    node.links.set(peer, end);
-    this.#strangers.set(end, {
-      received,
-      close: (reason) => {
+    const end = this.#newEnd(node);
+    const { peer } = end;
+    end.other = {
+      onBytes: (bytes) => received.push(bytes),
+      onClosed: (reason) => {
         closed = reason;
       },
-    });
-    this.#deliver(node, {
-      type: 'link-up',
-      peer,
-      direction: 'inbound',
-      transport: 'ws',
-      remote: { host: '127.0.0.1', port: 50_000 + peer },
-      local: node.endpoint,
-    });
+    };
+    node.links.set(peer, end);
+    const from = remote ?? { host: '127.0.0.1', port: 50_000 + peer };
+    this.#deliver(node, linkUp(end, 'inbound', 'ws', from, node.endpoint));
     return {
       peer,
       received,
       closed: () => closed,
       send: (bytes) => {
-        if (end.open) this.#deliver(node, { type: 'bytes', peer, bytes });
+        if (!end.open) return;
+        end.unread++;
+        this.#deliver(node, { type: 'bytes', peer, bytes });
       },
     };
   }
-  readonly #strangers = new Map<LinkEnd, { received: Bytes[]; close: (reason: string) => void }>();
 
   #step(): void {
     const next = this.#queue.pop() as Scheduled;
@@ -293,11 +379,45 @@ export class Network {
   }
 
   #deliver(node: SimNode, event: Event): void {
+    if (this.#options.cost === undefined) return void this.#handle(node, event);
+    node.waiting.push(event);
+    if (node.waiting.length === 1) this.#whenFree(node, this.#options.cost);
+  }
+
+  /** Hands the core what waits, one event after the other. */
+  #whenFree(node: SimNode, cost: ProcessorCost): void {
+    const start = node.starts;
+    this.#after(Math.max(0, node.busyUntil - this.#mono), () => {
+      const [event] = node.waiting;
+      if (node.starts !== start || event === undefined) return;
+      const actions = this.#handle(node, event);
+      const kilobytes = event.type === 'bytes' ? event.bytes.length / 1000 : 0;
+      const took = cost.perEventMs + actions * cost.perActionMs + kilobytes * cost.perKilobyteMs;
+      node.busyUntil = this.#mono + took;
+      node.waiting.shift();
+      if (node.waiting.length > 0) this.#whenFree(node, cost);
+    });
+  }
+
+  /** Returns how many actions follow. */
+  #handle(node: SimNode, event: Event): number {
     const core = node.core;
-    if (core === undefined) return;
-    const actions = core.handle(event, this.now);
+    if (core === undefined) return 0;
+    const actions = core.handle(this.#taken(node, event), this.now);
     for (const action of actions) this.#perform(node, action);
     this.#wake(node);
+    return actions.length;
+  }
+
+  /** The event as the core gets it, at the moment at which it does. */
+  #taken(node: SimNode, event: Event): Event {
+    const link = event.type === 'bytes' || event.type === 'drained' ? node.links.get(event.peer) : undefined;
+    if (link === undefined) return event;
+    if (event.type === 'bytes') link.unread--;
+    if (event.type !== 'drained') return event;
+    const { drained: bytes } = link;
+    link.drained = 0;
+    return { ...event, bytes };
   }
 
   #wake(node: SimNode): void {
@@ -334,8 +454,7 @@ export class Network {
         const link = node.links.get(action.peer);
         if (link === undefined) return;
         link.paused = action.type === 'pause';
-        // Later, as an event of its own: a node is never entered while it acts.
-        if (!link.paused) for (const bytes of link.held.splice(0)) this.#after(0, () => this.#arrive(link, bytes));
+        if (!link.paused) this.#readHeld(link);
         return;
       }
       case 'shape': {
@@ -382,6 +501,8 @@ export class Network {
       case 'notice':
         node.notices.push(action.notice);
         return;
+      default:
+        return unreachable(action);
     }
   }
 
@@ -398,69 +519,125 @@ export class Network {
     const start = from.starts;
     this.#after(this.#latency(), () => {
       if (!from.running || from.starts !== start) return;
-      const to = [...this.nodes.values()].find(
-        (node) => node.endpoint.host === target.host && node.endpoint.port === target.port,
-      );
-      if (to === undefined || !to.running || !this.#reachable(from, to)) {
+      const to = this.#listeners.get(keyOf(target));
+      const answers = to instanceof SimNode ? to.running && this.#reachable(from, to) : to !== undefined;
+      if (to === undefined || !answers) {
         this.#deliver(from, { type: 'dial-failed', dial, reason: 'connection refused' });
         return;
       }
-      const here = this.#end(from);
-      const there = this.#end(to);
-      here.other.end = there;
-      there.other.end = here;
-      const local = { host: '127.0.0.1', port: 50_000 + (this.#order++ % 10_000) };
-      const transport = target.transport;
-      const up = { type: 'link-up', transport } as const;
-      this.#deliver(to, { ...up, peer: there.peer, direction: 'inbound', remote: local, local: to.endpoint });
-      if (here.open)
-        this.#deliver(from, { ...up, peer: here.peer, direction: 'outbound', remote: to.endpoint, local, dial });
+      const local = { host: from.endpoint.host, port: 50_000 + (this.#order++ % 10_000) };
+      const remote = { host: target.host, port: target.port };
+      if (!(to instanceof SimNode)) {
+        const [end] = this.#outside(from, remote, to);
+        from.links.set(end.peer, end);
+        return this.#deliver(from, { ...linkUp(end, 'outbound', target.transport, remote, local), dial });
+      }
+      const here = this.#newEnd(from);
+      const there = this.#newEnd(to);
+      here.other = there;
+      there.other = here;
+      from.links.set(here.peer, here);
+      to.links.set(there.peer, there);
+      this.#deliver(to, linkUp(there, 'inbound', target.transport, local, to.endpoint));
+      if (here.open) this.#deliver(from, { ...linkUp(here, 'outbound', target.transport, remote, local), dial });
     });
   }
 
-  #end(node: SimNode): LinkEnd {
+  #claim(endpoint: Endpoint, listener: SimNode | OutsideAccept): void {
+    const key = keyOf(endpoint);
+    if (this.#listeners.has(key)) throw new Error(`${key} is taken`);
+    this.#listeners.set(key, listener);
+  }
+
+  #newEnd(node: SimNode): LinkEnd {
     const peer = node.nextPeer++ as PeerId;
-    const end: LinkEnd = {
+    return {
       node,
       peer,
-      other: { end: undefined },
+      other: undefined,
       arrival: 0,
       paused: false,
       line: undefined,
       held: [],
+      unread: 0,
+      drained: 0,
       open: true,
     };
-    node.links.set(peer, end);
-    return end;
+  }
+
+  /** The node's end of a link to something that is no node, and that link as the other side has it. It is up at `upAt`. */
+  #outside(node: SimNode, endpoint: Endpoint, accept: OutsideAccept, upAt = this.#mono): [LinkEnd, OutsideLink] {
+    const end = this.#newEnd(node);
+    const { peer } = end;
+    let arrival = upAt;
+    const link: OutsideLink = {
+      node,
+      peer,
+      endpoint,
+      get isOpen() {
+        return end.open;
+      },
+      get unread() {
+        return end.unread;
+      },
+      send: (bytes) => {
+        if (!end.open) return;
+        // Nothing overtakes what was sent before, nor the news that there is a link.
+        arrival = Math.max(this.#mono + this.#latency(), arrival);
+        end.unread++;
+        this.#after(arrival - this.#mono, () => {
+          if (end.open) this.#arrive(end, bytes);
+        });
+      },
+      close: () => this.#breakLink(end, 'closed by the other end', true),
+    };
+    end.other = accept(link);
+    return [end, link];
   }
 
   #send(link: LinkEnd | undefined, bytes: Bytes): void {
     if (link === undefined || !link.open) return;
-    const stranger = this.#strangers.get(link);
-    const other = link.other.end;
+    const { other } = link;
     const leaves = link.line?.arrival(bytes.length, this.#mono) ?? this.#mono;
     const arrival = Math.max(leaves + this.#latency(), link.arrival);
     link.arrival = arrival;
+    if (isLinkEnd(other)) other.unread++;
     this.#after(arrival - this.#mono, () => {
       if (!link.open) return;
-      if (stranger !== undefined) stranger.received.push(bytes);
-      else if (other?.open) this.#arrive(other, bytes);
-      this.#deliver(link.node, { type: 'drained', peer: link.peer, bytes: bytes.length });
+      if (!isLinkEnd(other)) other?.onBytes(bytes);
+      else if (other.open) this.#arrive(other, bytes);
+      link.drained += bytes.length;
+      if (link.drained === bytes.length) this.#deliver(link.node, { type: 'drained', peer: link.peer, bytes: 0 });
     });
   }
 
   #arrive(link: LinkEnd, bytes: Bytes): void {
-    if (link.paused) link.held.push(bytes);
+    // Nothing overtakes what was held.
+    if (link.paused || link.held.length > 0) link.held.push(bytes);
     else this.#deliver(link.node, { type: 'bytes', peer: link.peer, bytes });
+  }
+
+  /** Reads what was held, each piece as an event of its own: a node is never entered while it acts. */
+  #readHeld(link: LinkEnd): void {
+    if (link.held.length === 0) return;
+    this.#after(0, () => {
+      const bytes = link.open && !link.paused ? link.held.shift() : undefined;
+      if (bytes === undefined) return;
+      this.#deliver(link.node, { type: 'bytes', peer: link.peer, bytes });
+      if (!link.paused) this.#readHeld(link);
+    });
   }
 
   /** Both ends learn of it after a while; `tellHere` is false for a node that no longer runs. */
   #breakLink(link: LinkEnd, reason: string, tellHere: boolean): void {
     if (!link.open) return;
-    this.#strangers.get(link)?.close(reason);
-    const other = link.other.end;
+    const { other } = link;
     for (const end of [link, other]) {
       if (end === undefined) continue;
+      if (!isLinkEnd(end)) {
+        this.#after(this.#latency(), () => end.onClosed?.(reason));
+        continue;
+      }
       end.open = false;
       end.node.links.delete(end.peer);
       if (end === link && !tellHere) continue;
@@ -472,6 +649,29 @@ export class Network {
   }
 }
 
+function isLinkEnd(end: LinkEnd | OutsideEnd | undefined): end is LinkEnd {
+  return end !== undefined && 'node' in end;
+}
+
+/** The node at the other end of a link, if it is one. */
+function neighbourOf({ other }: LinkEnd): SimNode | undefined {
+  return isLinkEnd(other) ? other.node : undefined;
+}
+
+function linkUp(
+  { peer }: LinkEnd,
+  direction: Direction,
+  transport: Transport,
+  remote: Endpoint,
+  local: Endpoint,
+): Extract<Event, { type: 'link-up' }> {
+  return { type: 'link-up', peer, direction, transport, remote, local };
+}
+
+function keyOf({ host, port }: Endpoint): string {
+  return `${host}:${port}`;
+}
+
 /** What a node is started with as it stands in its options. */
 function pickStart({ traceItems, offline, mockTime }: SimNodeOptions): Partial<NodeOptions> {
   return {
@@ -479,50 +679,4 @@ function pickStart({ traceItems, offline, mockTime }: SimNodeOptions): Partial<N
     offline: offline === true,
     ...(mockTime === undefined ? {} : { mockTime }),
   };
-}
-
-/** A binary heap of what is to happen, by time and then by the order of asking. */
-class EventQueue {
-  readonly #heap: Scheduled[] = [];
-
-  peek(): Scheduled | undefined {
-    return this.#heap[0];
-  }
-
-  push(item: Scheduled): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(item);
-    while (at > 0) {
-      const up = (at - 1) >> 1;
-      const parent = heap[up] as Scheduled;
-      if (!before(item, parent)) break;
-      heap[at] = parent;
-      at = up;
-    }
-    heap[at] = item;
-  }
-
-  pop(): Scheduled | undefined {
-    const heap = this.#heap;
-    const top = heap[0];
-    const last = heap.pop();
-    if (top === undefined || last === undefined || heap.length === 0) return top;
-    let at = 0;
-    for (;;) {
-      let down = 2 * at + 1;
-      if (down >= heap.length) break;
-      if (down + 1 < heap.length && before(heap[down + 1] as Scheduled, heap[down] as Scheduled)) down++;
-      const child = heap[down] as Scheduled;
-      if (!before(child, last)) break;
-      heap[at] = child;
-      at = down;
-    }
-    heap[at] = last;
-    return top;
-  }
-}
-
-function before(a: Scheduled, b: Scheduled): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
