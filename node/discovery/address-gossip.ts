@@ -19,12 +19,12 @@ import type { ConnectionKind, Endpoint, Millis, Now, PeerId, Transport } from '.
 import { type Effect, message } from '../effect.ts';
 import type { Limits } from '../limits.ts';
 import { below, earliest, exponential, type Random, shuffled } from '../ports.ts';
+import { RollingSet } from '../rolling-set.ts';
 import { fitsAddr } from '../wire/address.ts';
 import { canonicalHost } from '../wire/ip.ts';
 import { type AddressNetwork, type GossipAddress, SERVICE_NETWORK } from '../wire/message.ts';
 import { addressKey, endpointKey, isLoopback, isRoutable, plausibleTime } from './address-rules.ts';
 import type { OwnAddresses } from './own-addresses.ts';
-import { RollingSet } from './rolling-set.ts';
 
 /** Only addresses seen within this time are passed on, so that gossip dies out. */
 const FRESH_SECONDS = 10 * 60;

@@ -14,6 +14,7 @@ import type { Direction, Millis, Now, PeerId } from '../boundary.ts';
 import { type Effect, message } from '../effect.ts';
 import type { Limits } from '../limits.ts';
 import { below, earliest, exponential, type Random } from '../ports.ts';
+import { RollingSet } from '../rolling-set.ts';
 import { INV_TX, INV_WITNESS_TX, INV_WTX, type Inventory } from '../wire/message.ts';
 import { BoundedSet } from './bounded-set.ts';
 import type { Entry } from './entry.ts';
@@ -40,6 +41,10 @@ const WITNESS_FREE_CODES: ReadonlySet<RejectCode> = new Set([
 
 /** Kinds of reject that say nothing about the transaction as such: it may be fine later, or with its witness. */
 const PASSING_REJECTS: ReadonlySet<RejectKind> = new Set(['missing-inputs', 'witness-stripped', 'premature']);
+
+/** Of memory, roughly: a row of a map that leads to what exists anyway; an announcement with its hash and places. */
+const BYTES_PER_ROW = 64;
+const BYTES_PER_ANNOUNCEMENT = 400;
 
 export interface RelayPeer {
   readonly direction: Direction;
@@ -71,8 +76,8 @@ export interface RelayState {
 
 interface Peer {
   readonly about: RelayPeer;
-  /** Hashes, of the kind that the peer uses, that it announced or was told. */
-  readonly known: BoundedSet<string>;
+  /** Tags of hashes, of the kind that the peer uses, that it announced or was told. */
+  readonly known: RollingSet;
   /** To be announced at the next trickle. */
   readonly queue: Map<Wtxid, Entry>;
   /** When that is; outbound peers only, the inbound ones share a time. */
@@ -102,11 +107,14 @@ export class TxRelay {
   /** One time for all inbound peers: by opening many links nobody learns sooner where a transaction came from. */
   #inboundTrickleAt: Millis | undefined;
   #lastSequence = 0;
+  /** Keys the tags: whoever knew them could announce hashes that all fall on one place of a table. */
+  readonly #keys: readonly [number, number];
 
   constructor(options: { readonly limits: Limits; readonly random: Random }) {
     this.#limits = options.limits;
     this.#random = options.random;
     this.#requests = new TxRequests(options);
+    this.#keys = [options.random.u32(), options.random.u32()];
     this.#rejected = new BoundedSet(options.limits.recentRejects);
     this.#confirmed = new BoundedSet(options.limits.recentlyConfirmed);
     this.#reconsiderable = new BoundedSet(options.limits.recentRejects);
@@ -116,7 +124,7 @@ export class TxRelay {
   add(peer: PeerId, about: RelayPeer, pool: Iterable<Entry>, now: Now): void {
     const record: Peer = {
       about,
-      known: new BoundedSet(this.#limits.knownTxPerPeer),
+      known: new RollingSet(this.#limits.knownTxPerPeer),
       queue: new Map(),
       trickleAt: undefined,
       servedUpTo: 0,
@@ -134,6 +142,15 @@ export class TxRelay {
     this.#requests.removePeer(peer);
   }
 
+  /** Bytes that are held for the peer: what it knows, what it is to be told, what it announced. */
+  memory(peer: PeerId): number {
+    const record = this.#peers.get(peer);
+    if (record === undefined) return 0;
+    return (
+      record.known.bytes + record.queue.size * BYTES_PER_ROW + this.#requests.announced(peer) * BYTES_PER_ANNOUNCEMENT
+    );
+  }
+
   // What peers have
 
   /** Announcements of transactions; items of other kinds are passed over. The requests come with the next `tick`. */
@@ -143,7 +160,7 @@ export class TxRelay {
     const { wtxidRelay } = record.about;
     for (const { kind, hash } of items) {
       if (kind !== (wtxidRelay ? INV_WTX : INV_TX)) continue;
-      record.known.add(hash);
+      record.known.add(this.#tag(hash));
       this.#want(peer, record, wtxidRelay ? 'wtxid' : 'txid', hash, has, now);
     }
   }
@@ -159,7 +176,7 @@ export class TxRelay {
   onTx(peer: PeerId, tx: Transaction): void {
     const record = this.#peers.get(peer);
     if (record === undefined) return;
-    record.known.add(nameOf(tx, record));
+    record.known.add(this.#tag(nameOf(tx, record)));
     this.#requests.onAnswer(peer, tx.txid);
     this.#requests.onAnswer(peer, tx.wtxid);
   }
@@ -274,7 +291,7 @@ export class TxRelay {
         missing.push(item);
         continue;
       }
-      record.known.add(nameOf(found.tx, record));
+      record.known.add(this.#tag(nameOf(found.tx, record)));
       this.#own.delete(found.tx.wtxid);
       effects.push(message(peer, { type: 'tx', tx: kind === INV_TX ? withoutWitness(found.tx) : found.tx }));
     }
@@ -354,7 +371,7 @@ export class TxRelay {
   // Announcements
 
   #enqueue(record: Peer, entry: Entry, now: Now): void {
-    if (!record.about.relay || record.known.has(nameOf(entry.tx, record))) return;
+    if (!record.about.relay || record.known.has(this.#tag(nameOf(entry.tx, record)))) return;
     record.queue.set(entry.tx.wtxid, entry);
     if (record.queue.size > this.#limits.maxInvPerMessage) {
       const [oldest] = record.queue.keys();
@@ -389,7 +406,7 @@ export class TxRelay {
     return this.#best(record, most, state).map(({ tx }) => {
       const hash = nameOf(tx, record);
       record.queue.delete(tx.wtxid);
-      record.known.add(hash);
+      record.known.add(this.#tag(hash));
       return { kind: record.about.wtxidRelay ? INV_WTX : INV_TX, hash };
     });
   }
@@ -410,7 +427,7 @@ export class TxRelay {
     for (const [wtxid, entry] of record.queue) {
       if (bar !== undefined && byUse(entry, bar) >= 0) continue;
       const paysEnough = entry.fee >= feeFor(Number(record.feeFilter), entry.vsize);
-      if (!paysEnough || record.known.has(nameOf(entry.tx, record)) || !state.has('wtxid', wtxid)) {
+      if (!paysEnough || record.known.has(this.#tag(nameOf(entry.tx, record))) || !state.has('wtxid', wtxid)) {
         record.queue.delete(wtxid);
         continue;
       }
@@ -458,6 +475,15 @@ export class TxRelay {
     const { feeFilterMs } = this.#limits;
     const substantial = current * 4n < sent * 3n || current * 3n > sent * 4n;
     return substantial ? below(this.#random, Math.ceil(feeFilterMs / 2)) : exponential(this.#random, feeFilterMs);
+  }
+
+  /** 32 bits of a hash, mixed so that only who knows the keys can choose them. Its first 64 bits are as good as all. */
+  #tag(hash: string): number {
+    const [first, second] = this.#keys;
+    let tag = first;
+    for (let i = 0; i < 16 && i < hash.length; i++) tag = Math.imul(tag ^ hash.charCodeAt(i), 0x9e3779b1) + second;
+    tag = Math.imul(tag ^ (tag >>> 15), 0x85ebca77);
+    return (tag ^ (tag >>> 13)) >>> 0;
   }
 }
 

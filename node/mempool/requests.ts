@@ -57,6 +57,11 @@ export class TxRequests {
     return this.#asked.size;
   }
 
+  /** Announcements of the peer that are held. */
+  announced(peer: PeerId): number {
+    return this.#byPeer.get(peer)?.size ?? 0;
+  }
+
   inFlight(peer: PeerId): number {
     return this.#inFlight.get(peer) ?? 0;
   }

@@ -68,6 +68,7 @@ const sharedByMachines = [
   'node/limits.ts',
   'node/netgroup.ts',
   'node/random.ts',
+  'node/rolling-set.ts',
   'node/slow-line.ts',
 ];
 const isPureWalletFile = (file: string) => pureWalletFiles.includes(file);

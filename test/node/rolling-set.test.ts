@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { RollingSet } from '../../../node/discovery/rolling-set.ts';
+import { RollingSet } from '../../node/rolling-set.ts';
 
 /** Spread as hashes are. */
 const spread = (number: number) => Math.imul(number + 1, 0x9e3779b1) >>> 0;
