@@ -13,7 +13,7 @@ const TUNNELS: readonly { readonly prefix: string; readonly at: number; readonly
   { prefix: '2002', at: 2 }, // 6to4, RFC 3964
   { prefix: '20010000', at: 12, inverted: true }, // Teredo, RFC 4380
   { prefix: '0064ff9b0000000000000000', at: 12 }, // NAT64, RFC 6052
-  { prefix: '00000000000000000000ffff0000', at: 12 }, // RFC 6145
+  { prefix: '0000000000000000ffff0000', at: 12 }, // RFC 6145
 ];
 /** A provider that gives whole /32s to nobody in particular (Hurricane Electric): its groups are /36. */
 const FINER_PREFIX = '20010470';
@@ -33,16 +33,22 @@ export function netgroup({ host, port }: Endpoint): string {
   const tunnel = TUNNELS.find(({ prefix }) => hex.startsWith(prefix));
   if (tunnel !== undefined) {
     const embedded = bytes.slice(tunnel.at, tunnel.at + 4);
-    return ipv4Group(tunnel.inverted === true ? embedded.map((byte) => byte ^ 0xff) : embedded, port);
+    // Always by /16: anybody can write an address with a private one inside, and each would be a group of its own.
+    return octets(tunnel.inverted === true ? embedded.map((byte) => byte ^ 0xff) : embedded);
   }
-  if (/^(f[cd]|fe[89ab])/.test(hex)) return `private/${hex}`;
+  // What address-rules.ts calls local, and no more: the rest of fe80::/10 counts as routable.
+  if (/^(f[cd]|fe80000000000000)/.test(hex)) return `private/${hex}`;
   return `ipv6/${hex.slice(0, hex.startsWith(FINER_PREFIX) ? 9 : 8)}`;
 }
 
 function ipv4Group(bytes: Bytes, port: number): string {
   const [first, second] = bytes as unknown as [number, number];
-  if (first === 127) return second === 0 ? `loopback/${port}` : `ipv4/127.${second}`;
+  if (first === 127 && second === 0) return `loopback/${port}`;
   const isPrivate = first === 10 || (first === 172 && (second & 0xf0) === 16) || (first === 192 && second === 168);
   // All of a house have one /16: there each host is a group, or nobody could have two peers.
-  return isPrivate ? `private/${bytes.join('.')}` : `ipv4/${first}.${second}`;
+  return isPrivate ? `private/${bytes.join('.')}` : octets(bytes);
+}
+
+function octets(bytes: Bytes): string {
+  return `ipv4/${bytes[0]}.${bytes[1]}`;
 }

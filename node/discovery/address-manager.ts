@@ -6,12 +6,14 @@
  * Specification. What an attacker wants here is that most of what we draw is his, so that all our links lead to him.
  *
  * - Two tables. *New*: what somebody has told us. *Tried*: where we ourselves have completed a handshake. A draw takes either
- *   table with probability 1/2, so rumours, however many, are never more than half of what is dialled.
+ *   table with probability 1/2, and the other only if nothing in that one may be dialled. So rumours, however many and however
+ *   fresh, are at most half of what is dialled as long as anybody else is left.
  * - A table is buckets of `bucketSize` places. Bucket and place are hashes keyed with a secret of this node: nobody else can
  *   compute which addresses collide, and a restart finds each in its place again.
  * - New: the bucket follows from the netgroup of the address and that of its source (who told us). All that one source group
  *   tells is in `newBucketsPerSourceGroup` of the `newBuckets` buckets. An attacker who tells us addresses from s netgroups
  *   reaches at most the part 1 − (1 − 1/newBuckets)^(newBucketsPerSourceGroup·s) of the table: 6 % with one, whatever he sends.
+ *   All loopback sources of a public network are one group: behind a proxy on this machine everybody has such an address.
  *   An address that several groups tell may have up to `maxNewPlaces` places, each next one half as likely as the last.
  * - Tried: the bucket follows from the netgroup of the address and a hash of the address modulo `triedBucketsPerGroup`. With A
  *   addresses in G netgroups, B buckets, b = triedBucketsPerGroup and P places a bucket, the number v of his b·G hash values
@@ -23,10 +25,15 @@
  *   computes this; a test compares it with what happens.)
  * - Test before evict: a newly reached address whose place in tried is taken waits (at most `maxTriedCollisions` do) until
  *   the one that has the place was dialled by a feeler. If that one answers, or had within four hours, it stays. So who is
- *   online keeps its place against any number of others.
+ *   online keeps its place against any number of others. Who loses it goes back to new, whatever has its place there.
  * - A new address takes the place of another only if that one is *terrible* (too old, from the future, never reached in three
  *   tries, not for a week in ten), or has further places and the new one has none.
  * - Tries that fail count once for each time that we have reached anybody: a laptop without network forgets nothing.
+ * - What strangers say of an address never outweighs what it said of itself: its services, once it was reached, are its own;
+ *   and where a WebSocket is told of but does not answer, every other try is without. Else whoever tells that all have one
+ *   would cut us off from those who have none.
+ * - When we reached whom is not told: a handshake leaves the time of an address as it was, for others may read it in our
+ *   answers to getaddr. The end of a link updates it.
  */
 import { sha256 } from '#hash';
 import type { Bytes } from '../../consensus/brand.ts';
@@ -37,8 +44,15 @@ import type { Limits } from '../limits.ts';
 import { netgroup } from '../netgroup.ts';
 import { type BatchItem, below, earliest, type Random, StoreDamage } from '../ports.ts';
 import { gossipAddress, readAddressV2 } from '../wire/address.ts';
-import { type AddressNetwork, type GossipAddress, SERVICE_NETWORK, SERVICE_WITNESS } from '../wire/message.ts';
-import { addressKey, endpointKey, isRoutable, plausibleTime, targetKey } from './address-rules.ts';
+import { canonicalHost } from '../wire/ip.ts';
+import {
+  type AddressNetwork,
+  type GossipAddress,
+  SERVICE_NETWORK,
+  SERVICE_WEBSOCKET,
+  SERVICE_WITNESS,
+} from '../wire/message.ts';
+import { addressKey, endpointKey, isLoopback, isRoutable, plausibleTime, targetKey } from './address-rules.ts';
 import { BucketTable } from './bucket-table.ts';
 
 const MINUTE_SECONDS = 60;
@@ -63,9 +77,12 @@ const MAX_CHANCE_TRIES = 8;
 const CHANCE_JUST_TRIED = 0.01;
 /** After each candidate that chance passed over, the next is so much more likely to be taken. */
 const IMPATIENCE = 1.2;
-/** Draws before we look through the table, and how many entries are looked at then: one call must not take long. */
+/** Draws before we look through a table, and how many entries are looked at then: one call must not take long. */
 const MAX_DRAWS = 100;
 const MAX_WALKED = 2000;
+
+/** The time of an address whose link ends moves by at least this. */
+const SEEN_STEP_SECONDS = 20 * MINUTE_SECONDS;
 
 const SECRET_KEY = 'a';
 const ROW_PREFIX = 'a/';
@@ -100,6 +117,11 @@ export interface Candidate {
   readonly lastTry: Millis | undefined;
 }
 
+interface Place {
+  readonly bucket: number;
+  readonly place: number;
+}
+
 interface Entry {
   readonly key: string;
   readonly group: string;
@@ -108,6 +130,8 @@ interface Entry {
   readonly source: Endpoint;
   /** Buckets of the new table in which it has a place. Empty while it is in the tried one. */
   readonly buckets: Set<number>;
+  /** Where it is, or would be, in the tried table: computed when first asked for, since it takes three hashes. */
+  triedPlace: Place | undefined;
   tried: boolean;
   /** When a handshake was last completed there; 0 for never. */
   reachedAt: UnixSeconds;
@@ -117,6 +141,8 @@ interface Entry {
   /** Failures in a row, for the back-off. Not saved: a restart tries everybody again. */
   failures: number;
   failedAt: UnixSeconds;
+  /** It was never reached, and the last try was by WebSocket: that it has one is not believed. Not saved either. */
+  refutedWebSocket: boolean;
   attemptedAt: Millis | undefined;
   /** Not dialled before this. */
   nextTry: Millis;
@@ -135,8 +161,8 @@ export class AddressManager {
   readonly #tried: BucketTable<Entry>;
   /** Keys of reached addresses that wait for the test of those whose places they want. */
   readonly #collisions = new Set<string>();
-  /** When we last reached anybody. */
-  #lastGood: Millis = 0;
+  /** When we last reached anybody; undefined before the first time, when no failure says anything. */
+  #lastGood: Millis | undefined;
   #changes = 0;
   /** Keys whose rows in the store are out of date, and those that have a row. */
   readonly #dirty = new Set<string>();
@@ -154,17 +180,17 @@ export class AddressManager {
     this.#new = new BucketTable(limits.bucketSize);
     this.#tried = new BucketTable(limits.bucketSize);
     this.setOwn(options.own);
-    const secret = rows.find(({ key }) => key === SECRET_KEY)?.value ?? random.bytes(SECRET_BYTES);
-    if (secret.length !== SECRET_BYTES) throw new StoreDamage('the secret of the address manager cannot be read');
-    this.#secret = secret;
-    if (rows[0]?.key !== SECRET_KEY) {
-      this.#otherRows.push([SECRET_KEY, secret]);
-      this.#saveAt = now.mono + limits.addressSaveMs;
-    }
+    const saved = rows.find(({ key }) => key === SECRET_KEY)?.value;
+    // A fork of its own: what is drawn for others to see tells nothing about it.
+    this.#secret = saved ?? random.fork('secret').bytes(SECRET_BYTES);
+    if (this.#secret.length !== SECRET_BYTES) throw new StoreDamage('the secret of the address manager cannot be read');
+    if (saved === undefined) this.#otherRows.push([SECRET_KEY, this.#secret]);
     for (const row of rows) {
       if (row.key.startsWith(ROW_PREFIX)) this.#load(row, now);
       else if (row.key !== SECRET_KEY) this.#loadFlat(row, now);
     }
+    const isUnsaved = this.#dirty.size > 0 || this.#otherRows.length > 0;
+    this.#saveAt = isUnsaved ? now.mono + limits.addressSaveMs : undefined;
   }
 
   get size(): number {
@@ -194,13 +220,16 @@ export class AddressManager {
    */
   add(addresses: readonly GossipAddress[], source: Endpoint, now: Now, penaltySeconds = 0): GossipAddress[] {
     const news: GossipAddress[] = [];
+    const sourceHost = canonicalHost(source.host);
     for (const received of addresses) {
-      const penalty = received.host === source.host ? 0 : penaltySeconds;
-      const address = { ...received, time: Math.max(0, plausibleTime(received.time, now.unix) - penalty) };
+      const told = plausibleTime(received.time, now.unix);
+      const penalty = received.host === sourceHost ? 0 : penaltySeconds;
+      const address = { ...received, time: Math.max(0, told - penalty) };
       const entry = this.#entries.get(addressKey(address));
       const isNews =
-        entry === undefined ? this.#insert(address, source, now) : this.#refresh(entry, address, source, now);
+        entry === undefined ? this.#insert(address, source, now) : this.#refresh(entry, address, told, now);
       if (isNews) news.push(address);
+      if (entry !== undefined && told > entry.address.time) this.#placeAgain(entry, source, now);
     }
     return news;
   }
@@ -208,25 +237,13 @@ export class AddressManager {
   /** An address to dial: one draw, as the head of this file says. Undefined if there is none that may be dialled now. */
   select(options: { readonly newOnly?: boolean; readonly exclude: Exclude }, now: Now): Candidate | undefined {
     const { newOnly = false, exclude } = options;
-    let impatience = 1;
-    for (let draw = 0; draw < MAX_DRAWS; draw++) {
-      const table = this.#pickTable(newOnly);
-      const entry = table?.draw(this.#random);
-      if (entry === undefined) return undefined;
-      if (!this.#mayDial(entry, exclude, now)) continue;
-      if (this.#random.u32() / 2 ** 32 < impatience * this.#chance(entry, now)) return candidate(entry);
-      impatience *= IMPATIENCE;
+    const tables = newOnly ? [this.#new] : [this.#tried, this.#new];
+    if (!newOnly && below(this.#random, 2) === 0) tables.reverse();
+    for (const table of tables) {
+      const entry = this.#drawFrom(table, exclude, now);
+      if (entry !== undefined) return candidate(entry);
     }
-    // Few may be dialled, or none: the draw is among those that are found.
-    const found: Entry[] = [];
-    for (const table of newOnly ? [this.#new] : [this.#tried, this.#new]) {
-      let walked = 0;
-      for (const entry of table.from(this.#random)) {
-        if (this.#mayDial(entry, exclude, now)) found.push(entry);
-        if (++walked === MAX_WALKED) break;
-      }
-    }
-    return found.length === 0 ? undefined : candidate(found[below(this.#random, found.length)] as Entry);
+    return undefined;
   }
 
   /** When an address that may not be dialled yet may be; undefined if none is waiting. */
@@ -260,10 +277,12 @@ export class AddressManager {
       if (address === undefined || !this.#insert(address, target, now)) return;
       entry = this.#entries.get(key) as Entry;
     }
-    entry.address = { ...entry.address, services, time: now.unix };
+    entry.address = { ...entry.address, services };
     entry.reachedAt = now.unix;
+    entry.attemptedAt = now.mono;
     entry.tries = 0;
     entry.failures = 0;
+    entry.refutedWebSocket = false;
     this.#touch(entry, now);
     if (entry.tried) return;
     if (this.#occupant(entry) === undefined) this.#moveToTried(entry, now);
@@ -274,21 +293,26 @@ export class AddressManager {
   onFailed(target: Endpoint | DialTarget, now: Now): void {
     const entry = this.#entries.get(keyOf(target));
     if (entry === undefined) return;
-    if (entry.countedAt <= this.#lastGood) {
-      entry.countedAt = now.mono + 1;
+    if (this.#lastGood !== undefined && entry.countedAt < this.#lastGood) {
+      entry.countedAt = now.mono;
       entry.tries++;
       this.#touch(entry, now);
     }
+    if (entry.reachedAt === 0 && 'transport' in target) this.#otherTransport(entry, target, now);
     entry.failures++;
     entry.failedAt = now.unix;
     entry.nextTry = now.mono + redialDelay(entry.failures, this.#limits);
     this.#changes++;
   }
 
-  /** A link that had been good ended. */
-  onClosed(target: Endpoint | DialTarget, now: Now): void {
+  /** A link that had been good ended. `secret`: that there was one is nobody's business. */
+  onClosed(target: Endpoint | DialTarget, now: Now, secret = false): void {
     const entry = this.#entries.get(keyOf(target));
     if (entry === undefined) return;
+    if (!secret && now.unix - entry.address.time > SEEN_STEP_SECONDS) {
+      entry.address = { ...entry.address, time: now.unix };
+      this.#touch(entry, now);
+    }
     entry.nextTry = now.mono + redialDelay(1, this.#limits);
     this.#changes++;
   }
@@ -325,16 +349,19 @@ export class AddressManager {
   /** A random part of what is known and of good standing, drawn anew each time: the answer to getaddr. */
   sample(now: Now): readonly GossipAddress[] {
     const { getaddrAllBelow, getaddrPercent, maxAddrPerMessage } = this.#limits;
-    const good: GossipAddress[] = [];
-    for (const entry of this.#entries.values()) if (!isTerrible(entry, now)) good.push(entry.address);
     // A table so small is told as a whole: there is nothing to hide.
     const share = this.size < getaddrAllBelow ? this.size : Math.floor((this.size * getaddrPercent) / 100);
-    const count = Math.min(share, good.length, maxAddrPerMessage);
-    for (let i = 0; i < count; i++) {
-      const j = i + below(this.#random, good.length - i);
-      [good[i], good[j]] = [good[j] as GossipAddress, good[i] as GossipAddress];
+    const count = Math.min(share, maxAddrPerMessage);
+    const entries = [...this.#entries.values()];
+    const good: GossipAddress[] = [];
+    // Only as many are drawn and judged as are needed.
+    for (let i = 0; i < entries.length && good.length < count; i++) {
+      const j = i + below(this.#random, entries.length - i);
+      const drawn = entries[j] as Entry;
+      entries[j] = entries[i] as Entry;
+      if (!isTerrible(drawn, now)) good.push(drawn.address);
     }
-    return good.slice(0, count);
+    return good;
   }
 
   /** All that is known, the bad ones included, in no particular order. */
@@ -361,6 +388,7 @@ export class AddressManager {
   /** The rows that changed, if it is time to save them. */
   tick(now: Now): BatchItem[] {
     if (this.#collisions.size > 0) this.resolveCollisions(now);
+    if (this.#dirty.size > 0) this.#saveAt ??= now.mono + this.#limits.addressSaveMs;
     return this.#saveAt !== undefined && now.mono >= this.#saveAt ? this.save() : [];
   }
 
@@ -387,10 +415,27 @@ export class AddressManager {
 
   // Drawing
 
-  #pickTable(newOnly: boolean): BucketTable<Entry> | undefined {
-    if (newOnly || this.#tried.size === 0) return this.#new;
-    if (this.#new.size === 0) return this.#tried;
-    return below(this.#random, 2) === 0 ? this.#tried : this.#new;
+  #drawFrom(table: BucketTable<Entry>, exclude: Exclude, now: Now): Entry | undefined {
+    let impatience = 1;
+    for (let draw = 0; draw < MAX_DRAWS; draw++) {
+      const entry = table.draw(this.#random);
+      if (entry === undefined) return undefined;
+      if (!this.#mayDial(entry, exclude, now)) continue;
+      if (this.#random.u32() / 2 ** 32 < impatience * this.#chance(entry, now)) return entry;
+      impatience *= IMPATIENCE;
+    }
+    // Few may be dialled, or none: the draw is among those that are found, and fair to buckets as every draw.
+    const found: Entry[][] = [];
+    let walked = 0;
+    for (const bucket of table.buckets(this.#random)) {
+      const eligible = bucket.filter((entry) => this.#mayDial(entry, exclude, now));
+      if (eligible.length > 0) found.push(eligible);
+      walked += bucket.length;
+      if (walked >= MAX_WALKED) break;
+    }
+    if (found.length === 0) return undefined;
+    const bucket = found[below(this.#random, found.length)] as Entry[];
+    return bucket[below(this.#random, bucket.length)];
   }
 
   #mayDial(entry: Entry, exclude: Exclude, now: Now): boolean {
@@ -425,12 +470,14 @@ export class AddressManager {
       address,
       source: { host: source.host, port: source.port },
       buckets: new Set(),
+      triedPlace: undefined,
       tried: false,
       reachedAt: 0,
       tries: 0,
-      countedAt: 0,
+      countedAt: Number.NEGATIVE_INFINITY,
       failures: 0,
       failedAt: 0,
+      refutedWebSocket: false,
       attemptedAt: undefined,
       nextTry: now.mono + this.#courtesy(key),
     };
@@ -438,52 +485,62 @@ export class AddressManager {
 
   /** True if it has got a place that it did not have. */
   #placeInNew(entry: Entry, source: Endpoint, now: Now): boolean {
-    const bucket = this.#newBucket(entry.group, netgroup(source));
+    const bucket = this.#newBucket(entry, source);
+    const other = this.#new.get(bucket, this.#place('new', bucket, entry.key));
+    if (other === entry) return false;
+    const gives = other === undefined || isTerrible(other, now) || (other.buckets.size > 1 && entry.buckets.size === 0);
+    if (gives) this.#takeNew(entry, bucket, now);
+    return gives;
+  }
+
+  /** Whoever has the place loses it. */
+  #takeNew(entry: Entry, bucket: number, now: Now): void {
     const place = this.#place('new', bucket, entry.key);
     const other = this.#new.get(bucket, place);
-    if (other === entry) return false;
-    if (other !== undefined) {
-      const gives = isTerrible(other, now) || (other.buckets.size > 1 && entry.buckets.size === 0);
-      if (!gives) return false;
-      this.#leaveNew(other, bucket, now);
-    }
+    if (other !== undefined) this.#leaveNew(other, bucket, now);
     this.#new.set(bucket, place, entry);
     entry.buckets.add(bucket);
-    return true;
+    this.#touch(entry, now);
+  }
+
+  /** One more source tells of it: by chance it gets another place. The more it has, the less likely. */
+  #placeAgain(entry: Entry, source: Endpoint, now: Now): void {
+    const places = entry.buckets.size;
+    if (entry.tried || places >= this.#limits.maxNewPlaces || below(this.#random, 2 ** places) !== 0) return;
+    this.#placeInNew(entry, source, now);
   }
 
   /** Gives up one place of the new table; what has none left is forgotten. */
   #leaveNew(entry: Entry, bucket: number, now: Now): void {
     this.#new.delete(bucket, this.#place('new', bucket, entry.key));
     entry.buckets.delete(bucket);
-    if (entry.buckets.size > 0 || entry.tried) return;
+    this.#touch(entry, now);
+    if (entry.buckets.size > 0) return;
     this.#entries.delete(entry.key);
     this.#collisions.delete(entry.key);
-    this.#touch(entry, now);
   }
 
   /** Who has the place in the tried table that this one wants. */
   #occupant(entry: Entry): Entry | undefined {
-    const bucket = this.#triedBucket(entry);
-    const other = this.#tried.get(bucket, this.#place('tried', bucket, entry.key));
+    const { bucket, place } = this.#triedPlace(entry);
+    const other = this.#tried.get(bucket, place);
     return other === entry ? undefined : other;
   }
 
-  /** Whoever has the place goes back to the new table, if there is room. */
+  /** Whoever has the place goes back to the new table. */
   #moveToTried(entry: Entry, now: Now): void {
     for (const bucket of entry.buckets) this.#new.delete(bucket, this.#place('new', bucket, entry.key));
     entry.buckets.clear();
     entry.tried = true;
-    const bucket = this.#triedBucket(entry);
-    const place = this.#place('tried', bucket, entry.key);
+    const { bucket, place } = this.#triedPlace(entry);
     const other = this.#tried.get(bucket, place);
     this.#tried.set(bucket, place, entry);
     this.#collisions.delete(entry.key);
     this.#touch(entry, now);
     if (other === undefined) return;
+    // We have been there: it is worth more than a rumour that may have its place.
     other.tried = false;
-    if (!this.#placeInNew(other, other.source, now)) this.#entries.delete(other.key);
-    this.#touch(other, now);
+    this.#takeNew(other, this.#newBucket(other, other.source), now);
   }
 
   /** Whether the one in the place that `entry` wants stays, goes, or is still to be tested. */
@@ -501,23 +558,30 @@ export class AddressManager {
   #forget(entry: Entry | undefined): void {
     if (entry === undefined) return;
     for (const bucket of entry.buckets) this.#new.delete(bucket, this.#place('new', bucket, entry.key));
-    const bucket = this.#triedBucket(entry);
-    if (entry.tried) this.#tried.delete(bucket, this.#place('tried', bucket, entry.key));
+    const { bucket, place } = this.#triedPlace(entry);
+    if (entry.tried) this.#tried.delete(bucket, place);
     this.#entries.delete(entry.key);
     this.#collisions.delete(entry.key);
     this.#dirty.add(entry.key);
   }
 
-  #newBucket(group: string, sourceGroup: string): number {
+  #newBucket({ group }: Entry, source: Endpoint): number {
     const { newBuckets, newBucketsPerSourceGroup } = this.#limits;
+    const isOurs = !this.#params.loopbackRoutable && isLoopback(source.host);
+    const sourceGroup = isOurs ? 'loopback' : netgroup(source);
     const hash = this.#hash('source', group, sourceGroup) % newBucketsPerSourceGroup;
     return this.#hash('new', sourceGroup, String(hash)) % newBuckets;
   }
 
-  #triedBucket({ group, key }: Entry): number {
+  #triedPlace(entry: Entry): Place {
     const { triedBuckets, triedBucketsPerGroup } = this.#limits;
-    const hash = this.#hash('address', key) % triedBucketsPerGroup;
-    return this.#hash('tried', group, String(hash)) % triedBuckets;
+    if (entry.triedPlace === undefined) {
+      const { group, key } = entry;
+      const hash = this.#hash('address', key) % triedBucketsPerGroup;
+      const bucket = this.#hash('tried', group, String(hash)) % triedBuckets;
+      entry.triedPlace = { bucket, place: this.#place('tried', bucket, key) };
+    }
+    return entry.triedPlace;
   }
 
   #place(table: 'new' | 'tried', bucket: number, key: string): number {
@@ -536,12 +600,13 @@ export class AddressManager {
 
   // What is known of one
 
-  /** True if the address says more than we knew. */
-  #refresh(entry: Entry, address: GossipAddress, source: Endpoint, now: Now): boolean {
+  /** True if the address says more than we knew. `told` is its time without the penalty. */
+  #refresh(entry: Entry, address: GossipAddress, told: UnixSeconds, now: Now): boolean {
     let isNews = false;
-    const services = entry.address.services | address.services;
+    const believed = entry.refutedWebSocket ? address.services & ~SERVICE_WEBSOCKET : address.services;
+    const services = entry.reachedAt === 0 ? entry.address.services | believed : entry.address.services;
     // Core's steps: the time of somebody who is online moves by the hour, others' by the day.
-    const step = now.unix - address.time < DAY_SECONDS ? HOUR_SECONDS : DAY_SECONDS;
+    const step = now.unix - told < DAY_SECONDS ? HOUR_SECONDS : DAY_SECONDS;
     const isNewer = entry.address.time < address.time - step;
     if (isNewer || services !== entry.address.services) {
       entry.address = { ...entry.address, services, time: isNewer ? address.time : entry.address.time };
@@ -555,10 +620,17 @@ export class AddressManager {
       this.#changes++;
       isNews = true;
     }
-    const places = entry.buckets.size;
-    const mayHaveMore = !entry.tried && places < this.#limits.maxNewPlaces && below(this.#random, 2 ** places) === 0;
-    if (mayHaveMore) this.#placeInNew(entry, source, now);
     return isNews;
+  }
+
+  /** In vain by WebSocket: the next try is without, and the one after that with it again. */
+  #otherTransport(entry: Entry, { transport }: DialTarget, now: Now): void {
+    const isRefuted = transport === 'ws';
+    if (!isRefuted && !entry.refutedWebSocket) return;
+    entry.refutedWebSocket = isRefuted;
+    const services = entry.address.services & ~SERVICE_WEBSOCKET;
+    entry.address = { ...entry.address, services: isRefuted ? services : services | SERVICE_WEBSOCKET };
+    this.#touch(entry, now);
   }
 
   /**
@@ -579,19 +651,37 @@ export class AddressManager {
   // The store
 
   #load(row: Row, now: Now): void {
-    const saved = decodeRow(row);
-    this.#stored.add(row.key.slice(ROW_PREFIX.length));
-    const entry = this.#make(saved.address, saved.source, now);
-    if (entry === undefined || this.#entries.has(entry.key)) return;
-    entry.reachedAt = saved.reachedAt;
-    entry.tries = saved.tries;
-    // Where the limits are others than they were, two may want one place: the first has it.
-    const isPlaced = saved.tried && this.#occupant(entry) === undefined;
-    if (!isPlaced && !this.#placeInNew(entry, saved.source, now)) return;
+    const { address, source, tried, reachedAt, tries, buckets } = decodeRow(row);
+    const key = row.key.slice(ROW_PREFIX.length);
+    this.#stored.add(key);
+    const entry = this.#make(address, source, now);
+    if (entry !== undefined) {
+      entry.reachedAt = reachedAt;
+      entry.tries = tries;
+      if (this.#restore(entry, buckets, tried, now)) {
+        this.#changes++;
+        if (entry.tried === tried && entry.buckets.size === buckets.length) this.#dirty.delete(key);
+        return;
+      }
+    }
+    // It is of no use any longer, and its row goes with the next save.
+    this.#dirty.add(key);
+  }
+
+  /** Puts an entry where it was. Where the limits are others than they were, two may want one place: the first has it. */
+  #restore(entry: Entry, buckets: readonly number[], tried: boolean, now: Now): boolean {
+    if (tried && this.#occupant(entry) === undefined) {
+      this.#entries.set(entry.key, entry);
+      this.#moveToTried(entry, now);
+      return true;
+    }
+    for (const bucket of buckets) {
+      const isFree = this.#new.get(bucket, this.#place('new', bucket, entry.key)) === undefined;
+      if (bucket < this.#limits.newBuckets && isFree) this.#takeNew(entry, bucket, now);
+    }
+    if (entry.buckets.size === 0 && !this.#placeInNew(entry, entry.source, now)) return false;
     this.#entries.set(entry.key, entry);
-    if (isPlaced) this.#moveToTried(entry, now);
-    this.#dirty.delete(entry.key);
-    this.#changes++;
+    return true;
   }
 
   /** A row of the flat table that there was before: the address, and when it was reached. */
@@ -600,9 +690,11 @@ export class AddressManager {
     const { address, reachedAt } = decoded.ok ? decoded.value : { address: undefined, reachedAt: 0 };
     if (address === undefined) throw new StoreDamage(`the address ${row.key} cannot be read`);
     this.#otherRows.push([row.key, null]);
-    this.#saveAt ??= now.mono + this.#limits.addressSaveMs;
-    if (this.#entries.has(addressKey(address)) || !this.#insert(address, address, now)) return;
-    (this.#entries.get(addressKey(address)) as Entry).reachedAt = reachedAt;
+    const key = addressKey(address);
+    if (this.#entries.has(key) || !this.#insert(address, address, now)) return;
+    const entry = this.#entries.get(key) as Entry;
+    entry.reachedAt = reachedAt;
+    if (reachedAt > 0 && this.#occupant(entry) === undefined) this.#moveToTried(entry, now);
   }
 }
 
@@ -633,9 +725,9 @@ function isTerrible({ address, attemptedAt, reachedAt, tries }: Entry, now: Now)
 const NETWORKS: readonly AddressNetwork[] = ['ipv4', 'ipv6', 'wss'];
 
 /** Texts, because names have no other form; independent of what goes over the wire. */
-function encodeRow({ address, source, tried, reachedAt, tries }: Entry): Bytes {
+function encodeRow({ address, source, tried, reachedAt, tries, buckets }: Entry): Bytes {
   const text = (value: string) => new TextEncoder().encode(value);
-  return new Writer()
+  const writer = new Writer()
     .u8(NETWORKS.indexOf(address.network))
     .varBytes(text(address.host))
     .u16be(address.port)
@@ -647,15 +739,21 @@ function encodeRow({ address, source, tried, reachedAt, tries }: Entry): Bytes {
     .u8(tried ? 1 : 0)
     .u32(reachedAt)
     .u8(Math.min(tries, 0xff))
-    .finish();
+    .u8(buckets.size);
+  for (const bucket of buckets) writer.u32(bucket);
+  return writer.finish();
 }
 
-type SavedAddress = Pick<Entry, 'address' | 'source' | 'tried' | 'reachedAt' | 'tries'>;
+interface SavedAddress extends Pick<Entry, 'address' | 'source' | 'tried' | 'reachedAt' | 'tries'> {
+  readonly buckets: readonly number[];
+}
 
 function decodeRow(row: Row): SavedAddress {
   const decoded = decode(row.value, readRow);
-  if (!decoded.ok || decoded.value === undefined) throw new StoreDamage(`the address ${row.key} cannot be read`);
-  return decoded.value;
+  const saved = decoded.ok ? decoded.value : undefined;
+  if (saved === undefined || ROW_PREFIX + addressKey(saved.address) !== row.key)
+    throw new StoreDamage(`the address ${row.key} cannot be read`);
+  return saved;
 }
 
 function readRow(reader: Reader): SavedAddress | undefined {
@@ -670,7 +768,9 @@ function readRow(reader: Reader): SavedAddress | undefined {
   const tried = reader.u8() === 1;
   const reachedAt = reader.u32();
   const tries = reader.u8();
+  // Earlier versions did not write the buckets: the one that source and address give is found again.
+  const buckets = reader.remaining === 0 ? [] : Array.from({ length: reader.u8() }, () => reader.u32());
   if (network === undefined) return undefined;
   const address = { network, host, port, services, time, ...(path === '' ? {} : { path }) };
-  return { address, source, tried, reachedAt, tries };
+  return { address, source, tried, reachedAt, tries, buckets };
 }

@@ -2,6 +2,7 @@
 import type { Bytes } from '../../consensus/brand.ts';
 import type { ChainParams } from '../../consensus/params.ts';
 import type { DialTarget, Endpoint, UnixSeconds } from '../boundary.ts';
+import { isWssName } from '../wire/address.ts';
 import { formatEndpoint, parseIp } from '../wire/ip.ts';
 import { type GossipAddress, SERVICE_WEBSOCKET } from '../wire/message.ts';
 
@@ -42,8 +43,19 @@ const GATEWAYS = [
   { range: ranges('2002::/16'), at: 2 }, // 6to4, RFC 3056
 ];
 
-/** An address that may be kept and passed on. Those of Tor, I2P and CJDNS always may, though we cannot dial them. */
+/** Ends of names that no public name has: RFC 6762, 6761, 7686, and what is no host at all. */
+const NO_PUBLIC_NAME = /\.(?:local|localhost|internal|onion|i2p|arpa)$/;
+
+/**
+ * An address that may be kept and passed on. Those of Tor, I2P and CJDNS always may, though we cannot dial them. A name behind
+ * `wss://` must be one that everybody can look up, in the one spelling that the wire carries.
+ */
 export function isRoutable(address: GossipAddress, params: Pick<ChainParams, 'loopbackRoutable'>): boolean {
+  if (address.network === 'wss') {
+    const { host, port } = address;
+    if (port === 0 || !isWssName(address)) return false;
+    return host === 'localhost' ? params.loopbackRoutable : host.includes('.') && !NO_PUBLIC_NAME.test(host);
+  }
   if (address.network !== 'ipv4' && address.network !== 'ipv6') return true;
   const ip = parseIp(address.host);
   if (ip === undefined || address.port === 0 || within(ip.bytes, NEVER)) return false;

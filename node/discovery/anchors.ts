@@ -32,7 +32,6 @@ function isTarget(value: unknown): value is DialTarget {
   if (typeof value !== 'object' || value === null) return false;
   const { transport, host, port, path } = value as Record<keyof DialTarget, unknown>;
   const isKnown = transport === 'ws' || transport === 'wss' || transport === 'tcp';
-  return (
-    isKnown && typeof host === 'string' && Number.isInteger(port) && (path === undefined || typeof path === 'string')
-  );
+  const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port <= 0xffff;
+  return isKnown && typeof host === 'string' && isPort && (path === undefined || typeof path === 'string');
 }

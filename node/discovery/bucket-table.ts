@@ -60,11 +60,11 @@ export class BucketTable<T> {
     return places[below(random, places.length)];
   }
 
-  /** Everything, from a random bucket on. */
-  *from(random: Random): Generator<T> {
+  /** What each bucket holds, from a random bucket on. */
+  *buckets(random: Random): Generator<readonly T[]> {
     const { length } = this.#held;
     const start = length === 0 ? 0 : below(random, length);
-    for (let i = 0; i < length; i++) yield* this.#places((start + i) % length);
+    for (let i = 0; i < length; i++) yield this.#places((start + i) % length);
   }
 
   #places(index: number): T[] {

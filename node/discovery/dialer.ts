@@ -293,7 +293,7 @@ export class Dialer {
     this.#links.delete(peer);
     if (!this.#hasSurplus()) this.#surplusAt = undefined;
     if (!link.good) return this.#onFailed(link, now);
-    this.#table.onClosed(reached(link), now);
+    this.#table.onClosed(reached(link), now, link.kind === 'block-relay-only');
     const manual = this.#manual.get(link.key);
     if (manual !== undefined) manual.retryAt = now.mono + redialDelay(1, this.#limits);
     if (link.kind === 'addr-fetch') this.#seedEnded(link.key, now);

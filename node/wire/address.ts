@@ -159,6 +159,12 @@ function wssName(text: string): { readonly host: string; readonly path?: string 
   return path.length <= MAX_PATH && PATH.test(path) ? { host, path } : undefined;
 }
 
+/** Host and path are spelled as the wire carries them: an address of them comes out of addrv2 as it went in. */
+export function isWssName({ host, path }: Pick<GossipAddress, 'host' | 'path'>): boolean {
+  const name = wssName(host + (path ?? ''));
+  return name !== undefined && name.host === host && name.path === path;
+}
+
 function isEmbedded(bytes: Bytes): boolean {
   return bytes.length === 16 && EMBEDDED_PREFIXES.includes(bytesToHex(bytes.subarray(0, 6)));
 }
