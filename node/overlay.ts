@@ -346,7 +346,10 @@ export class Overlay {
     this.#host.save(this.#addresses.tick(now));
     if (this.#bans.tick(now)) this.#onBansChanged();
     for (const [peer, until] of this.#fetches) {
-      if (until <= now.mono) this.#host.disconnect(peer, 'has told no addresses for too long');
+      if (until > now.mono) continue;
+      // At once: its deadline would wake the node in a circle until the link is down.
+      this.#fetches.delete(peer);
+      this.#host.disconnect(peer, 'has told no addresses for too long');
     }
     if (this.#staleCheckAt <= now.mono) {
       this.#staleCheckAt = now.mono + this.#limits.staleCheckMs;
