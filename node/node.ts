@@ -64,7 +64,10 @@ import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
 import {
   INV_BLOCK,
+  INV_TX,
   INV_WITNESS_BLOCK,
+  INV_WITNESS_TX,
+  INV_WTX,
   type Inventory,
   type Message,
   SERVICE_NETWORK,
@@ -558,7 +561,7 @@ export class GrapevineNode implements Core {
       case 'headers':
         return this.#onHeaders(peer, message.headers);
       case 'inv':
-        return this.#onInv(peer, message.items);
+        return this.#onInv(link, message.items);
       case 'getdata':
         return this.#onGetdata(link, message.items);
       case 'notfound': {
@@ -693,7 +696,11 @@ export class GrapevineNode implements Core {
     }
   }
 
-  #onInv(peer: PeerId, items: readonly Inventory[]): void {
+  #onInv(link: Link, items: readonly Inventory[]): void {
+    const { peer } = link;
+    if (link.kind === 'block-relay-only' && items.some(isTransactionItem)) {
+      return this.#perform([{ type: 'misbehaved', peer, why: 'tx-without-relay' }]);
+    }
     for (const item of items) {
       if (!isBlockItem(item)) continue;
       const node = this.tree.get(item.hash as BlockHash);
@@ -1206,6 +1213,10 @@ export class GrapevineNode implements Core {
 
 function isBlockItem(item: Inventory): boolean {
   return item.kind === INV_BLOCK || item.kind === INV_WITNESS_BLOCK;
+}
+
+function isTransactionItem({ kind }: Inventory): boolean {
+  return kind === INV_TX || kind === INV_WTX || kind === INV_WITNESS_TX;
 }
 
 /** What a step of the chain cost, in transactions. */

@@ -124,8 +124,15 @@ export class Overlay {
     this.#own = new OwnAddresses({ limits, params, listen, announce: options.announce });
     const own = this.#own.endpoints();
     this.#addresses = new AddressManager({ limits, params, random: random.fork('addresses'), rows, own, now });
-    const gossipOptions = { limits, params, random: random.fork('gossip'), own: this.#own, services, pex };
-    this.#gossip = new AddressGossip(gossipOptions);
+    this.#gossip = new AddressGossip({
+      limits,
+      params,
+      random: random.fork('gossip'),
+      own: this.#own,
+      services,
+      pex,
+      isShunned: (address) => this.#bans.isBanned(address, host.now()) || this.#bans.isDiscouraged(address),
+    });
     this.dialer = new Dialer({
       limits,
       table: this.#addresses,

@@ -1,6 +1,7 @@
 /** Whom one node lets in, keeps and dials: bans of the user, hosts that misbehaved, and more peers than places. */
 import { describe, expect, test } from '@jest/globals';
 import type { Block } from '../../consensus/block.ts';
+import type { Txid } from '../../consensus/brand.ts';
 import { regtest, vinenet } from '../../consensus/params.ts';
 import type { Action, DialTarget, Endpoint, Event, Millis, PeerId, RequestId } from '../../node/boundary.ts';
 import { MemoryBlockFiles, MemoryStore } from '../../node/chain/memory-store.ts';
@@ -9,8 +10,9 @@ import { createNode, type NodeOptions } from '../../node/node.ts';
 import type { Core } from '../../node/ports.ts';
 import { SeededRandom } from '../../node/random.ts';
 import { verifyChecks } from '../../node/verify/verify-checks.ts';
-import { encodeMessage } from '../../node/wire/codec.ts';
-import type { Message } from '../../node/wire/message.ts';
+import { decodeMessage, encodeMessage } from '../../node/wire/codec.ts';
+import { FrameParser } from '../../node/wire/frame.ts';
+import { INV_TX, INV_WTX, type Message } from '../../node/wire/message.ts';
 import { TestChain } from '../support/chain-builder.ts';
 
 const START = regtest.genesis.header.time + 100_000;
@@ -20,6 +22,8 @@ class LoneNode {
   readonly store: MemoryStore;
   readonly blockFiles: MemoryBlockFiles;
   readonly dials: Extract<Action, { type: 'dial' }>[] = [];
+  /** Addresses that were told to peers, as `host:port`. */
+  readonly told: string[] = [];
   /** Why links were closed. */
   readonly closed = new Map<PeerId, string>();
   mono: Millis = 1000;
@@ -58,6 +62,7 @@ class LoneNode {
   #handle(event: Event): void {
     for (const action of this.#core.handle(event, this.#now)) {
       if (action.type === 'dial') this.dials.push(action);
+      if (action.type === 'send') this.#onSent(action.bytes);
       if (action.type === 'reply') this.#replies.push(action);
       if (action.type === 'verify') {
         this.#handle({ type: 'verified', job: action.job, failed: verifyChecks(action.checks) });
@@ -66,6 +71,14 @@ class LoneNode {
         this.closed.set(action.peer, action.reason);
         this.#handle({ type: 'link-down', peer: action.peer, reason: action.reason });
       }
+    }
+  }
+
+  #onSent(bytes: Uint8Array): void {
+    for (const frame of new FrameParser(this.#params.magic, 1e6).push(bytes)) {
+      const sent = frame.type === 'message' ? decodeMessage(frame.command, frame.payload) : undefined;
+      if (sent?.ok !== true || sent.value?.type !== 'addr') continue;
+      this.told.push(...sent.value.addresses.map(({ host, port }) => `${host}:${port}`));
     }
   }
 
@@ -232,6 +245,28 @@ describe('a peer that breaks the rules', () => {
     node.inbound('10.1.2.4');
     expect(node.closed.get(node.inbound('10.1.2.3'))).toBe('it is discouraged, and places are few');
     expect(node.closed.has(node.inbound('10.1.2.5'))).toBe(false);
+  });
+
+  test('is not told to others, nor is whoever is banned', () => {
+    const node = new LoneNode({ limits: { getaddrAllBelow: 64 } });
+    const peer = node.handshake(node.inbound('10.1.2.3'));
+    for (const host of ['10.1.2.3', '10.1.2.4', '10.1.2.5']) node.rpc('addpeeraddress', host, 8333);
+    node.send(peer, { type: 'block', block: orphanBlock() });
+    node.rpc('setban', '10.1.2.4', 'add');
+    node.send(node.handshake(node.inbound('10.9.9.9')), { type: 'getaddr' });
+    expect(node.told).toContain('10.1.2.5:8333');
+    expect(node.told).not.toContain('10.1.2.3:8333');
+    expect(node.told).not.toContain('10.1.2.4:8333');
+  });
+
+  test.each([INV_TX, INV_WTX])('by telling of transactions (inv %i) on a link for blocks loses that link', (kind) => {
+    const node = new LoneNode({ limits: { maxOutboundFull: 0, maxOutboundBlockOnly: 1 } });
+    node.rpc('addpeeraddress', '10.1.2.3', 8333);
+    node.run(1000);
+    const peer = node.handshake(node.answer(node.takeDial()));
+    expect(node.rpc('getpeerinfo')).toMatchObject([{ connection_type: 'block-relay-only' }]);
+    node.send(peer, { type: 'inv', items: [{ kind, hash: 'ab'.repeat(32) as Txid }] });
+    expect(node.closed.get(peer)).toBe('tx-without-relay');
   });
 
   test('loses its link only, where it is of this machine, was named by the user or is of another network', () => {
