@@ -1184,8 +1184,7 @@ export class GrapevineNode implements Core {
       version: this.overlay.version(peer),
       dialled: link.dialled?.target,
       kind: link.kind,
-      learned:
-        link.kind === 'inbound' || link.kind === 'manual' ? link.kind : link.kind === 'addr-fetch' ? 'seed' : 'gossip',
+      learned: link.dialled?.origin ?? 'inbound',
       netgroup: link.netgroup,
       memoryBytes: this.#buffers.size(peer) + link.heldBytes + this.overlay.memory(peer) + this.#relay.memory(peer),
       exchangesAddresses: this.overlay.exchangesAddresses(peer),

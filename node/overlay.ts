@@ -167,7 +167,7 @@ export class Overlay {
     const { peer, direction, remote, dialled } = link;
     if (direction === 'outbound' && dialled === undefined) return this.#host.disconnect(peer, 'it was not asked for');
     if (!this.#active) return this.#host.disconnect(peer, 'networking is off');
-    const refused = link.kind === 'manual' ? undefined : this.#refusal(link);
+    const refused = link.dialled?.origin === 'manual' ? undefined : this.#refusal(link);
     if (refused !== undefined) return this.#host.disconnect(peer, refused);
     const { kind } = link;
     const isOurChoice = kind !== 'inbound' && kind !== 'manual' && kind !== 'addr-fetch';
@@ -186,7 +186,10 @@ export class Overlay {
     const now = this.#host.now();
     if (this.#bans.isBanned(host, now)) return 'it is banned';
     const discouraged = this.#bans.isDiscouraged(host);
-    if (link.direction === 'outbound') return discouraged ? 'it is discouraged' : undefined;
+    if (link.direction === 'outbound') {
+      if (discouraged) return 'it is discouraged';
+      return this.dialer.isCrowded(link.peer) ? 'another link leads to its netgroup' : undefined;
+    }
     const { maxInbound } = this.#limits;
     const candidates = evictionCandidates(this.#host.links().values(), link, {
       version: (peer) => this.version(peer),
@@ -206,7 +209,7 @@ export class Overlay {
   /** The peer did what none does by mistake. Whom the user named is never given up. */
   discourage(peer: PeerId): void {
     const link = this.#host.links().get(peer);
-    if (link !== undefined && link.kind !== 'manual') this.#bans.discourage(link.remote.host);
+    if (link !== undefined && link.dialled?.origin !== 'manual') this.#bans.discourage(link.remote.host);
   }
 
   onDialFailed(dial: DialId, reason: string): void {
@@ -313,17 +316,13 @@ export class Overlay {
       const address = gossipAddress(endpoint, this.#services, now.unix);
       if (address === undefined) continue;
       if (isRoutable(address, this.#params)) this.#addresses.add([address], source, now);
-      else if (this.#mayDialFound(endpoint)) this.dialer.dialOnce({ transport: 'ws', ...endpoint });
+      else if (!this.#isLinkedWith(endpoint.host)) this.dialer.dialFound(endpoint);
     }
   }
 
-  #mayDialFound({ host }: Endpoint): boolean {
-    let dialled = 0;
-    for (const link of this.#host.links().values()) {
-      if (link.remote.host === host) return false;
-      if (link.dialled !== undefined) dialled++;
-    }
-    return dialled < 2 * this.#limits.maxOutboundFull;
+  #isLinkedWith(host: string): boolean {
+    for (const link of this.#host.links().values()) if (link.remote.host === host) return true;
+    return false;
   }
 
   #onOwnChanged(): void {

@@ -12,7 +12,7 @@ import { SeededRandom } from '../../node/random.ts';
 import { verifyChecks } from '../../node/verify/verify-checks.ts';
 import { decodeMessage, encodeMessage } from '../../node/wire/codec.ts';
 import { FrameParser } from '../../node/wire/frame.ts';
-import { INV_TX, INV_WTX, type Message } from '../../node/wire/message.ts';
+import { type GossipAddress, INV_TX, INV_WTX, type Message } from '../../node/wire/message.ts';
 import { TestChain } from '../support/chain-builder.ts';
 
 const START = regtest.genesis.header.time + 100_000;
@@ -291,6 +291,24 @@ describe('a peer that breaks the rules', () => {
       expect(node.closed.has(peer)).toBe(false);
       node.rpc('disconnectnode', '', peer);
     }
+  });
+});
+
+describe('names that lead to one machine', () => {
+  test('get one link of ours, whoever owns them', () => {
+    const node = new LoneNode({ params: vinenet, limits: { addrTokensMax: 1000, addrTokensPerSecond: 1000 } });
+    const gossip = node.handshake(node.inbound('20.0.0.1'));
+    node.run(1000);
+    const addresses = ['a.example.com', 'b.example.net'].map((host): GossipAddress => {
+      return { network: 'wss', host, port: 443, services: 9n, time: START };
+    });
+    node.send(gossip, { type: 'addrv2', addresses });
+    node.run(1000);
+    const [first, second] = [node.takeDial(), node.takeDial()].map((dial, index) => {
+      return node.answer(dial, { host: `30.1.0.${index}`, port: 443 });
+    }) as [PeerId, PeerId];
+    expect(node.linked).toEqual([gossip, first]);
+    expect(node.closed.get(second)).toBe('another link leads to its netgroup');
   });
 });
 
