@@ -496,7 +496,7 @@ export class GrapevineNode implements Core {
     const full = this.#buffers.isFull(peer);
     if (!full && (link.isBehind || this.#serving.pending(peer) > 0)) this.#backlog.add(peer);
     this.#gate(link);
-    if (this.#received.set(peer, link.heldBytes)) this.#freeReceived();
+    if (this.#received.set(peer, link.heldBytes + this.#serving.memory(peer))) this.#freeReceived();
   }
 
   /** Too much is held of streams: the inbound peer of which most is held has to go. */
@@ -505,7 +505,10 @@ export class GrapevineNode implements Core {
     const largest = this.#received.largest(inbound);
     if (largest === undefined) return;
     this.#received.remove(largest);
-    this.disconnect(largest, 'holds too much memory with messages that do not end');
+    this.disconnect(
+      largest,
+      'holds too much memory with messages that do not end, or with answers that it does not take',
+    );
   }
 
   /** Nothing is read from a peer that does not take what we send, nor from one that has sent more than we have read. */
@@ -1175,6 +1178,7 @@ export class GrapevineNode implements Core {
     const rtt = this.overlay.rtt(peer);
     const counts = this.overlay.gossipCounts(peer);
     const best = this.#headers.best(peer);
+    const memory = this.overlay.memory(peer) + this.#relay.memory(peer) + this.#serving.memory(peer);
     return {
       id: peer,
       direction: link.direction,
@@ -1186,7 +1190,7 @@ export class GrapevineNode implements Core {
       kind: link.kind,
       learned: link.dialled?.origin ?? 'inbound',
       netgroup: link.netgroup,
-      memoryBytes: this.#buffers.size(peer) + link.heldBytes + this.overlay.memory(peer) + this.#relay.memory(peer),
+      memoryBytes: this.#buffers.size(peer) + link.heldBytes + memory,
       exchangesAddresses: this.overlay.exchangesAddresses(peer),
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,

@@ -81,7 +81,7 @@ export interface PeerSummary {
   readonly kind: ConnectionKind;
   readonly learned: Learned;
   readonly netgroup: string;
-  /** What we hold for it that is not sent or not read yet. */
+  /** What we hold for it: what is not sent, read or answered yet, and what it knows. */
   readonly memoryBytes: number;
   /** It takes part in the exchange of addresses. */
   readonly exchangesAddresses: boolean;

@@ -1,7 +1,7 @@
 /** Whom one node lets in, keeps and dials: bans of the user, hosts that misbehaved, and more peers than places. */
 import { describe, expect, test } from '@jest/globals';
 import type { Block } from '../../consensus/block.ts';
-import type { Txid } from '../../consensus/brand.ts';
+import type { BlockHash, Txid } from '../../consensus/brand.ts';
 import { regtest, vinenet } from '../../consensus/params.ts';
 import type { Action, DialTarget, Endpoint, Event, Millis, PeerId, RequestId } from '../../node/boundary.ts';
 import { MemoryBlockFiles, MemoryStore } from '../../node/chain/memory-store.ts';
@@ -12,7 +12,7 @@ import { SeededRandom } from '../../node/random.ts';
 import { verifyChecks } from '../../node/verify/verify-checks.ts';
 import { decodeMessage, encodeMessage } from '../../node/wire/codec.ts';
 import { FrameParser } from '../../node/wire/frame.ts';
-import { type GossipAddress, INV_TX, INV_WTX, type Message } from '../../node/wire/message.ts';
+import { type GossipAddress, INV_BLOCK, INV_TX, INV_WTX, type Message } from '../../node/wire/message.ts';
 import { TestChain } from '../support/chain-builder.ts';
 
 const START = regtest.genesis.header.time + 100_000;
@@ -365,6 +365,24 @@ describe('more inbound peers than places', () => {
       node.inbound('30.0.0.1');
       expect(proxied.every((peer) => !node.closed.has(peer))).toBe(isKept);
     }
+  });
+});
+
+describe('what a peer has asked for and does not take', () => {
+  const asked = (count: number): Message => ({
+    type: 'getdata',
+    items: Array.from({ length: count }, () => ({ kind: INV_BLOCK, hash: 'ab'.repeat(32) as BlockHash })),
+  });
+
+  test('is held against it, and where peers hold too much the one that holds most goes', () => {
+    const node = new LoneNode({ limits: { maxSendBufferBytes: 2000, maxPartialBytes: 3_000_000 } });
+    const [honest, greedy] = [node.handshake(node.inbound('10.1.0.1')), node.handshake(node.inbound('10.2.0.1'))];
+    node.send(honest, asked(5000));
+    const [{ memory }] = node.rpc<[{ memory: number }]>('getpeerinfo');
+    expect(memory).toBeGreaterThan(500_000);
+    node.send(greedy, asked(20_000));
+    expect(node.closed.get(greedy)).toContain('answers that it does not take');
+    expect(node.linked).toEqual([honest]);
   });
 });
 
