@@ -167,6 +167,10 @@ export class Overlay {
     const { peer, direction, remote, dialled } = link;
     if (direction === 'outbound' && dialled === undefined) return this.#host.disconnect(peer, 'it was not asked for');
     if (!this.#active) return this.#host.disconnect(peer, 'networking is off');
+    // The rule may be younger than the dial.
+    if (dialled !== undefined && this.deny.deniesEndpoint(dialled.target)) {
+      return this.#host.disconnect(peer, 'a deny rule names it');
+    }
     const refused = link.dialled?.origin === 'manual' ? undefined : this.#refusal(link);
     if (refused !== undefined) return this.#host.disconnect(peer, refused);
     const { kind } = link;

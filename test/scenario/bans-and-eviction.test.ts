@@ -294,6 +294,19 @@ describe('a peer that breaks the rules', () => {
   });
 });
 
+test.each([
+  ['a deny rule', 'setdeny', [{ endpoints: ['10.1.2.3:8333'] }], 'a deny rule names it'],
+  ['a ban', 'setban', ['10.1.2.3', 'add'], 'it is banned'],
+  ['the end of networking', 'setnetworkactive', [false], 'networking is off'],
+])('%s holds for a dial that was under way', (_what, method, params, reason) => {
+  const node = new LoneNode();
+  node.rpc('addpeeraddress', '10.1.2.3', 8333);
+  node.run(1000);
+  const dial = node.takeDial();
+  node.rpc(method, ...params);
+  expect(node.closed.get(node.answer(dial))).toBe(reason);
+});
+
 describe('names that lead to one machine', () => {
   test('get one link of ours, whoever owns them', () => {
     const node = new LoneNode({ params: vinenet, limits: { addrTokensMax: 1000, addrTokensPerSecond: 1000 } });
