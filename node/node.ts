@@ -64,7 +64,10 @@ import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
 import {
   INV_BLOCK,
+  INV_TX,
   INV_WITNESS_BLOCK,
+  INV_WITNESS_TX,
+  INV_WTX,
   type Inventory,
   type Message,
   SERVICE_NETWORK,
@@ -493,7 +496,7 @@ export class GrapevineNode implements Core {
     const full = this.#buffers.isFull(peer);
     if (!full && (link.isBehind || this.#serving.pending(peer) > 0)) this.#backlog.add(peer);
     this.#gate(link);
-    if (this.#received.set(peer, link.heldBytes)) this.#freeReceived();
+    if (this.#received.set(peer, link.heldBytes + this.#serving.memory(peer))) this.#freeReceived();
   }
 
   /** Too much is held of streams: the inbound peer of which most is held has to go. */
@@ -502,7 +505,10 @@ export class GrapevineNode implements Core {
     const largest = this.#received.largest(inbound);
     if (largest === undefined) return;
     this.#received.remove(largest);
-    this.disconnect(largest, 'holds too much memory with messages that do not end');
+    this.disconnect(
+      largest,
+      'holds too much memory with messages that do not end, or with answers that it does not take',
+    );
   }
 
   /** Nothing is read from a peer that does not take what we send, nor from one that has sent more than we have read. */
@@ -558,7 +564,7 @@ export class GrapevineNode implements Core {
       case 'headers':
         return this.#onHeaders(peer, message.headers);
       case 'inv':
-        return this.#onInv(peer, message.items);
+        return this.#onInv(link, message.items);
       case 'getdata':
         return this.#onGetdata(link, message.items);
       case 'notfound': {
@@ -693,7 +699,11 @@ export class GrapevineNode implements Core {
     }
   }
 
-  #onInv(peer: PeerId, items: readonly Inventory[]): void {
+  #onInv(link: Link, items: readonly Inventory[]): void {
+    const { peer } = link;
+    if (link.kind === 'block-relay-only' && items.some(isTransactionItem)) {
+      return this.#perform([{ type: 'misbehaved', peer, why: 'tx-without-relay' }]);
+    }
     for (const item of items) {
       if (!isBlockItem(item)) continue;
       const node = this.tree.get(item.hash as BlockHash);
@@ -1168,6 +1178,7 @@ export class GrapevineNode implements Core {
     const rtt = this.overlay.rtt(peer);
     const counts = this.overlay.gossipCounts(peer);
     const best = this.#headers.best(peer);
+    const memory = this.overlay.memory(peer) + this.#relay.memory(peer) + this.#serving.memory(peer);
     return {
       id: peer,
       direction: link.direction,
@@ -1177,10 +1188,9 @@ export class GrapevineNode implements Core {
       version: this.overlay.version(peer),
       dialled: link.dialled?.target,
       kind: link.kind,
-      learned:
-        link.kind === 'inbound' || link.kind === 'manual' ? link.kind : link.kind === 'addr-fetch' ? 'seed' : 'gossip',
+      learned: link.dialled?.origin ?? 'inbound',
       netgroup: link.netgroup,
-      memoryBytes: this.#buffers.size(peer) + link.heldBytes + this.overlay.memory(peer) + this.#relay.memory(peer),
+      memoryBytes: this.#buffers.size(peer) + link.heldBytes + memory,
       exchangesAddresses: this.overlay.exchangesAddresses(peer),
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,
@@ -1206,6 +1216,10 @@ export class GrapevineNode implements Core {
 
 function isBlockItem(item: Inventory): boolean {
   return item.kind === INV_BLOCK || item.kind === INV_WITNESS_BLOCK;
+}
+
+function isTransactionItem({ kind }: Inventory): boolean {
+  return kind === INV_TX || kind === INV_WTX || kind === INV_WITNESS_TX;
 }
 
 /** What a step of the chain cost, in transactions. */

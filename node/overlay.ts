@@ -124,8 +124,15 @@ export class Overlay {
     this.#own = new OwnAddresses({ limits, params, listen, announce: options.announce });
     const own = this.#own.endpoints();
     this.#addresses = new AddressManager({ limits, params, random: random.fork('addresses'), rows, own, now });
-    const gossipOptions = { limits, params, random: random.fork('gossip'), own: this.#own, services, pex };
-    this.#gossip = new AddressGossip(gossipOptions);
+    this.#gossip = new AddressGossip({
+      limits,
+      params,
+      random: random.fork('gossip'),
+      own: this.#own,
+      services,
+      pex,
+      isShunned: (address) => this.#bans.isBanned(address, host.now()) || this.#bans.isDiscouraged(address),
+    });
     this.dialer = new Dialer({
       limits,
       table: this.#addresses,
@@ -160,7 +167,11 @@ export class Overlay {
     const { peer, direction, remote, dialled } = link;
     if (direction === 'outbound' && dialled === undefined) return this.#host.disconnect(peer, 'it was not asked for');
     if (!this.#active) return this.#host.disconnect(peer, 'networking is off');
-    const refused = link.kind === 'manual' ? undefined : this.#refusal(link);
+    // The rule may be younger than the dial.
+    if (dialled !== undefined && this.deny.deniesEndpoint(dialled.target)) {
+      return this.#host.disconnect(peer, 'a deny rule names it');
+    }
+    const refused = link.dialled?.origin === 'manual' ? undefined : this.#refusal(link);
     if (refused !== undefined) return this.#host.disconnect(peer, refused);
     const { kind } = link;
     const isOurChoice = kind !== 'inbound' && kind !== 'manual' && kind !== 'addr-fetch';
@@ -179,7 +190,10 @@ export class Overlay {
     const now = this.#host.now();
     if (this.#bans.isBanned(host, now)) return 'it is banned';
     const discouraged = this.#bans.isDiscouraged(host);
-    if (link.direction === 'outbound') return discouraged ? 'it is discouraged' : undefined;
+    if (link.direction === 'outbound') {
+      if (discouraged) return 'it is discouraged';
+      return this.dialer.isCrowded(link.peer) ? 'another link leads to its netgroup' : undefined;
+    }
     const { maxInbound } = this.#limits;
     const candidates = evictionCandidates(this.#host.links().values(), link, {
       version: (peer) => this.version(peer),
@@ -199,7 +213,7 @@ export class Overlay {
   /** The peer did what none does by mistake. Whom the user named is never given up. */
   discourage(peer: PeerId): void {
     const link = this.#host.links().get(peer);
-    if (link !== undefined && link.kind !== 'manual') this.#bans.discourage(link.remote.host);
+    if (link !== undefined && link.dialled?.origin !== 'manual') this.#bans.discourage(link.remote.host);
   }
 
   onDialFailed(dial: DialId, reason: string): void {
@@ -306,17 +320,13 @@ export class Overlay {
       const address = gossipAddress(endpoint, this.#services, now.unix);
       if (address === undefined) continue;
       if (isRoutable(address, this.#params)) this.#addresses.add([address], source, now);
-      else if (this.#mayDialFound(endpoint)) this.dialer.dialOnce({ transport: 'ws', ...endpoint });
+      else if (!this.#isLinkedWith(endpoint.host)) this.dialer.dialFound(endpoint);
     }
   }
 
-  #mayDialFound({ host }: Endpoint): boolean {
-    let dialled = 0;
-    for (const link of this.#host.links().values()) {
-      if (link.remote.host === host) return false;
-      if (link.dialled !== undefined) dialled++;
-    }
-    return dialled < 2 * this.#limits.maxOutboundFull;
+  #isLinkedWith(host: string): boolean {
+    for (const link of this.#host.links().values()) if (link.remote.host === host) return true;
+    return false;
   }
 
   #onOwnChanged(): void {
@@ -346,7 +356,10 @@ export class Overlay {
     this.#host.save(this.#addresses.tick(now));
     if (this.#bans.tick(now)) this.#onBansChanged();
     for (const [peer, until] of this.#fetches) {
-      if (until <= now.mono) this.#host.disconnect(peer, 'has told no addresses for too long');
+      if (until > now.mono) continue;
+      // At once: its deadline would wake the node in a circle until the link is down.
+      this.#fetches.delete(peer);
+      this.#host.disconnect(peer, 'has told no addresses for too long');
     }
     if (this.#staleCheckAt <= now.mono) {
       this.#staleCheckAt = now.mono + this.#limits.staleCheckMs;

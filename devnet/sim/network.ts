@@ -139,7 +139,7 @@ export class SimNode {
 }
 
 export type SimNodeOptions = Partial<
-  Pick<NodeOptions, 'connect' | 'pex' | 'limits' | 'mineTo' | 'traceItems' | 'offline' | 'mockTime'>
+  Pick<NodeOptions, 'connect' | 'seedNodes' | 'pex' | 'limits' | 'mineTo' | 'traceItems' | 'offline' | 'mockTime'>
 > & {
   /** Names of nodes to dial, besides `connect`. */
   readonly peers?: readonly string[];
@@ -240,6 +240,7 @@ export class Network {
       },
       listen: [node.endpoint],
       connect,
+      seedNodes: node.options.seedNodes ?? [],
       pex: node.options.pex ?? true,
       userAgentComments: [`devnet:${node.name}`],
       ...pickStart(node.options),

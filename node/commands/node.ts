@@ -126,7 +126,10 @@ export function nodeCommand(): Command {
     .option('--no-pex', 'neither exchange addresses with peers nor dial what they tell')
     .option('--lan', 'find nodes on the local network by multicast DNS, and be found')
     .option('--max-inbound <n>', `links that others may open (default: ${DEFAULT_INBOUND})`)
-    .option('--max-outbound <n>', `links to keep to what was learned of (default: ${internetLimits.maxOutboundFull})`)
+    .option(
+      '--max-outbound <n>',
+      `links to keep to what was learned of, besides two for blocks only; 0 for none (default: ${internetLimits.maxOutboundFull})`,
+    )
     .option('--mine <address>', 'mine all the time, to this address')
     .option('--mine-share <percent>', 'the part of its cores that the node may mine with, such as 30% (default: 100%)')
     .option(
@@ -217,6 +220,9 @@ function checkDiscovery(parsed: Parsed, listen: readonly Listener[], { loopbackR
       );
     }
   }
+  if (seedNode !== undefined && maxOutbound !== undefined && Number(maxOutbound) === 0) {
+    throw usageError('--seed-node does nothing with --max-outbound 0', 'with that only --connect is dialled');
+  }
   const plain = listen.filter(({ tls }) => !tls);
   if (parsed.lan !== true || lanPlan(plain, loopbackRoutable) !== undefined) return;
   throw usageError(
@@ -248,8 +254,13 @@ function withCounts(limits: Limits, { maxInbound, maxOutbound }: Parsed): Limits
   return {
     ...limits,
     ...(maxInbound === undefined ? {} : { maxInbound: readCount(maxInbound, MAX_INBOUND, '--max-inbound') }),
-    ...(maxOutbound === undefined ? {} : { maxOutboundFull: readCount(maxOutbound, MAX_OUTBOUND, '--max-outbound') }),
+    ...(maxOutbound === undefined ? {} : slots(limits, readCount(maxOutbound, MAX_OUTBOUND, '--max-outbound'))),
   };
+}
+
+/** Whoever wants no links of the node's own choice wants none that carry blocks only either. */
+function slots({ maxOutboundBlockOnly }: Limits, maxOutboundFull: number) {
+  return { maxOutboundFull, maxOutboundBlockOnly: maxOutboundFull === 0 ? 0 : maxOutboundBlockOnly };
 }
 
 function readCount(text: string, most: number, option: string): number {

@@ -48,6 +48,8 @@ export interface AddressGossipOptions {
   readonly services: bigint;
   /** False (--no-pex): nothing is asked, answered, announced or passed on, and what comes is ignored. */
   readonly pex: boolean;
+  /** We want no links with that host (bans.ts): nobody is told of it, and who tells of it tells us nothing. */
+  readonly isShunned: (host: string) => boolean;
 }
 
 export interface GossipLink {
@@ -120,6 +122,7 @@ export class AddressGossip {
   readonly #own: OwnAddresses;
   readonly #services: bigint;
   readonly #pex: boolean;
+  readonly #isShunned: (host: string) => boolean;
   /** Keys the tags, and the choice of the peers to which an address is passed on. */
   readonly #secret: Bytes;
   readonly #peers = new Map<PeerId, Peer>();
@@ -135,6 +138,7 @@ export class AddressGossip {
     this.#own = options.own;
     this.#services = options.services;
     this.#pex = options.pex;
+    this.#isShunned = options.isShunned;
     this.#secret = options.random.bytes(32);
   }
 
@@ -279,7 +283,8 @@ export class AddressGossip {
   }
 
   #answerAt(end: string, known: KnownAddresses, now: Now): readonly Tagged[] {
-    const draw = () => known.sample(now).map((address) => this.#tagged(address));
+    const draw = () =>
+      known.sample(now).flatMap((address) => (this.#isShunned(address.host) ? [] : [this.#tagged(address)]));
     // So few are told as a whole; there is nothing to hide, and a stale answer would miss the newest node.
     if (known.size < this.#limits.getaddrAllBelow) return draw();
     const kept = this.#answers.get(end);
@@ -341,10 +346,10 @@ export class AddressGossip {
     return learned;
   }
 
-  /** Neither ours nor impossible to dial. I2P has no ports and writes 0. */
+  /** Neither ours, nor shunned, nor impossible to dial. I2P has no ports and writes 0. */
   #isOfUse(address: GossipAddress): boolean {
     if (address.port === 0 && address.network !== 'i2p') return false;
-    return isRoutable(address, this.#params) && !this.#own.isOwn(address);
+    return isRoutable(address, this.#params) && !this.#own.isOwn(address) && !this.#isShunned(address.host);
   }
 
   /**

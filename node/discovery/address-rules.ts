@@ -54,7 +54,7 @@ export function isRoutable(address: GossipAddress, params: Pick<ChainParams, 'lo
   if (address.network === 'wss') {
     const { host, port } = address;
     if (port === 0 || !isWssName(address)) return false;
-    return host === 'localhost' ? params.loopbackRoutable : host.includes('.') && !NO_PUBLIC_NAME.test(host);
+    return host === 'localhost' ? params.loopbackRoutable : isPublicName(host);
   }
   if (address.network !== 'ipv4' && address.network !== 'ipv6') return true;
   const ip = parseIp(address.host);
@@ -74,6 +74,11 @@ export function isPublicIp(host: string): boolean {
   if (ip === undefined || within(ip.bytes, NOT_PUBLIC)) return false;
   const gateway = GATEWAYS.find(({ range }) => within(ip.bytes, range));
   return gateway === undefined || !within(ip.bytes.slice(gateway.at, gateway.at + 4), NOT_PUBLIC);
+}
+
+/** The host looks like a name that everybody can look up. Old ways to write an IP address, such as 127.1, do not. */
+export function isPublicName(host: string): boolean {
+  return host.includes('.') && !/(?:^|\.)\d+\.?$/.test(host) && !NO_PUBLIC_NAME.test(host);
 }
 
 /** Times before 1973 or more than ten minutes ahead are nonsense and count as five days old. */

@@ -3,14 +3,18 @@
  * dialled is for. What is known of an address is the address manager's; links are opened and closed by node.ts.
  * RULES.md C4, rows "outbound", "anchors" and "stale tip"; Core's ThreadOpenConnections.
  *
- * Manual targets (--connect, addnode) are kept linked and take no slot. Everything else is automatic:
+ * Manual targets (--connect, addnode) are kept linked and take no slot. Nor do nodes that were found on the local network and
+ * that the table does not keep: they are dialled once, so many at most as a node of no other links would have twice. They are
+ * no replacement for others: whoever is in the house could announce any number of them. Everything else is automatic:
  * - Anchors are dialled first, each once: whoever makes us restart cannot choose all our peers.
  * - Slots are filled one each `dialIntervalMs`, from the address manager: those for full links, then those for block-only
  *   ones. Among these no two are in one netgroup. Anchors count in this; manual links do not, nor feelers, who soon leave.
+ *   Where a name leads is known when the link is up: `isCrowded` tells of one that should end then.
  * - With all slots taken: one full link more while the tip is stale, and from time to time one block-only link more, to hear
  *   of a chain that our peers may hide. `surplus` tells which link goes then.
  * - Feelers find out whether somebody answers at an address that was never reached, or at the one that a newly reached
  *   address would displace. They wait while there is a slot to fill.
+ * - Without slots (both limits 0) nobody is dialled by ourselves at all.
  * - Seed nodes are asked for addresses and left. Those who find peers without them leave them alone: seeds serve everybody.
  *   They are dialled while no address is known at all, one after the other, again and again; else each once, while fewer
  *   than two full links are up and `seedIntervalMs` have passed since the start or the last of them.
@@ -60,6 +64,9 @@ export interface DialerOptions {
 
 export type OutboundKind = Exclude<ConnectionKind, 'inbound'>;
 
+/** How we came to know whom we dial: from the user, by local discovery, as a seed node or an anchor, or from other peers. */
+export type Origin = 'manual' | 'lan' | 'seed' | 'anchor' | 'gossip';
+
 /** node.ts turns it into a dial action; the driver answers each with a link or a failure. */
 export interface DialOrder {
   readonly dial: DialId;
@@ -72,7 +79,9 @@ export interface DialOrder {
 /** What a link was dialled as. Manual ones, address fetches and feelers take no slot. */
 export interface DialledLink {
   readonly target: DialTarget;
+  /** `manual` for nodes on the local network too: these have another origin. */
   readonly kind: OutboundKind;
+  readonly origin: Origin;
 }
 
 interface Dial extends DialledLink {
@@ -120,7 +129,7 @@ export class Dialer {
   readonly #anchors: DialTarget[];
   readonly #seeds = new Map<string, NamedTarget>();
   readonly #manual = new Map<string, NamedTarget>();
-  readonly #once: DialTarget[] = [];
+  readonly #once: { readonly target: DialTarget; readonly origin: 'manual' | 'lan' }[] = [];
   readonly #dials = new Map<DialId, Dial>();
   readonly #links = new Map<PeerId, Link>();
   /** Endpoints that inbound peers told us to be theirs. */
@@ -202,7 +211,19 @@ export class Dialer {
 
   /** Dials once, whatever slots are free (addnode onetry). */
   dialOnce(target: DialTarget): void {
-    this.#once.push(target);
+    this.#once.push({ target, origin: 'manual' });
+    this.#changes++;
+  }
+
+  /** Dials once what was found on the local network, unless it is denied, or its host or enough others are linked. */
+  dialFound(endpoint: Endpoint): void {
+    const target: DialTarget = { transport: 'ws', ...endpoint };
+    const key = targetKey(target);
+    if (!this.#pex || this.#own.has(key) || this.#manual.has(key) || this.#denies(endpoint)) return;
+    const dialled = [...this.#dialled(), ...this.#once];
+    if (dialled.length >= 2 * this.#limits.maxOutboundFull) return;
+    if (dialled.some((one) => one.target.host === endpoint.host)) return;
+    this.#once.push({ target, origin: 'lan' });
     this.#changes++;
   }
 
@@ -237,10 +258,10 @@ export class Dialer {
     const due = this.nextDeadline();
     if (due === undefined || due > now.mono) return [];
     const orders: DialOrder[] = [];
-    for (const target of this.#once.splice(0)) orders.push(this.#order(target, 'manual', now));
+    for (const { target, origin } of this.#once.splice(0)) orders.push(this.#order(target, 'manual', origin, now));
     for (const [key, manual] of this.#manual) {
       if (manual.retryAt <= now.mono && this.#mayDialManual(key, manual)) {
-        orders.push(this.#order(manual.target, 'manual', now));
+        orders.push(this.#order(manual.target, 'manual', 'manual', now));
       }
     }
     for (const order of [this.#askSeed(now), this.#fillSlot(now), this.#feel(now)]) {
@@ -266,7 +287,23 @@ export class Dialer {
     this.#changes++;
     const keys = [dialled.key, endpointKey(remote)];
     this.#links.set(peer, { ...dialled, keys, remote, good: false });
-    return { target: dialled.target, kind: dialled.kind };
+    const { target, kind, origin } = dialled;
+    return { target, kind, origin };
+  }
+
+  /**
+   * The link takes a slot and has reached the netgroup of an older one that does. It was dialled by name: names cost little,
+   * and whoever has many could lead all our slots to one machine.
+   */
+  isCrowded(peer: PeerId): boolean {
+    const link = this.#links.get(peer);
+    if (link === undefined || !takesSlot(link)) return false;
+    const group = netgroup(link.remote);
+    for (const [other, { remote, kind }] of this.#links) {
+      if (other === peer) return false;
+      if (takesSlot({ kind }) && netgroup(remote) === group) return true;
+    }
+    return false;
   }
 
   /** The handshake on a link that we dialled is complete. `services` are what the peer said of itself. */
@@ -371,7 +408,7 @@ export class Dialer {
   // Seed nodes
 
   #nextSeed(): { readonly at: Millis; readonly seed: NamedTarget } | undefined {
-    if (!this.#pex || this.#seeds.size === 0) return undefined;
+    if (!this.#pex || this.#seeds.size === 0 || !this.#hasSlots) return undefined;
     const knowsNobody = this.#table.size === 0;
     if (!knowsNobody && this.#goodLinks('outbound-full-relay') >= LINKS_WITHOUT_SEEDS) return undefined;
     const linked = this.#linkedKeys();
@@ -390,7 +427,7 @@ export class Dialer {
     if (next === undefined || next.at > now.mono) return undefined;
     this.#firstSeedAt = now.mono + this.#limits.dialIntervalMs;
     this.#nextSeedAt = now.mono + this.#limits.seedIntervalMs;
-    return this.#order(next.seed.target, 'addr-fetch', now);
+    return this.#order(next.seed.target, 'addr-fetch', 'seed', now);
   }
 
   /** Whether it answered or not: it is asked again only if we still know nobody, and later each time. */
@@ -412,7 +449,8 @@ export class Dialer {
     }
     if (full < maxOutboundFull) return { kind: 'outbound-full-relay', purpose: 'slot' };
     if (blockOnly < maxOutboundBlockOnly) return { kind: 'block-relay-only', purpose: 'slot' };
-    if (this.#tipStale && full === maxOutboundFull) return { kind: 'outbound-full-relay', purpose: 'extra' };
+    if (this.#tipStale && maxOutboundFull > 0 && full === maxOutboundFull)
+      return { kind: 'outbound-full-relay', purpose: 'extra' };
     if (maxOutboundBlockOnly > 0 && blockOnly === maxOutboundBlockOnly) {
       return { kind: 'block-relay-only', purpose: 'probe' };
     }
@@ -438,7 +476,7 @@ export class Dialer {
     // What was in vain cost the network nothing: the next try need not wait for its interval.
     if (target === undefined) return purpose === 'anchor' ? this.#fillSlot(now) : undefined;
     this.#fillAt = now.mono + this.#limits.dialIntervalMs;
-    return this.#order(target, kind, now);
+    return this.#order(target, kind, purpose === 'anchor' ? 'anchor' : 'gossip', now);
   }
 
   #drawForSlot(exclude: IsExcluded, now: Now): DialTarget | undefined {
@@ -458,7 +496,7 @@ export class Dialer {
   // Feelers
 
   #nextFeeler(): Millis | undefined {
-    if (!this.#pex || this.counts().feeler > 0) return undefined;
+    if (!this.#pex || !this.#hasSlots || this.counts().feeler > 0) return undefined;
     const slot = this.#nextSlot();
     if (slot !== undefined && slot.wanted.purpose !== 'probe' && !slot.rests) return undefined;
     const rest = this.#inForce(this.#feelerRest);
@@ -478,11 +516,11 @@ export class Dialer {
       const target = dialTargetOf(tested);
       // A link to it is as good as an answer.
       if (this.#leadsTo(key)) this.#table.onConnected(target, tested.services, now);
-      else if (!exclude(tested, key)) return this.#order(target, 'feeler', now);
+      else if (!exclude(tested, key)) return this.#order(target, 'feeler', 'gossip', now);
     }
     const address = this.#draw(true, exclude, now);
     this.#feelerRest = address === undefined && tested === undefined ? this.#rest(exclude, now) : undefined;
-    return address && this.#order(dialTargetOf(address), 'feeler', now);
+    return address && this.#order(dialTargetOf(address), 'feeler', 'gossip', now);
   }
 
   /** A link of ours, with a handshake, leads there. */
@@ -519,7 +557,7 @@ export class Dialer {
   #netgroups(): Set<string> {
     const groups = new Set<string>();
     for (const link of this.#dialled()) {
-      if (link.kind !== 'outbound-full-relay' && link.kind !== 'block-relay-only') continue;
+      if (!takesSlot(link)) continue;
       groups.add(netgroup(link.target));
       if (link.remote !== undefined) groups.add(netgroup(link.remote));
     }
@@ -562,6 +600,11 @@ export class Dialer {
     return count;
   }
 
+  /** The user wants us to dial by ourselves. */
+  get #hasSlots(): boolean {
+    return this.#limits.maxOutboundFull + this.#limits.maxOutboundBlockOnly > 0;
+  }
+
   #hasSurplus(): boolean {
     return (
       this.#goodLinks('outbound-full-relay') > this.#limits.maxOutboundFull ||
@@ -579,9 +622,9 @@ export class Dialer {
     return true;
   }
 
-  #order(target: DialTarget, kind: OutboundKind, now: Now): DialOrder {
+  #order(target: DialTarget, kind: OutboundKind, origin: Origin, now: Now): DialOrder {
     const dial = this.#nextDial++ as DialId;
-    this.#dials.set(dial, { target, kind, key: targetKey(target) });
+    this.#dials.set(dial, { target, kind, origin, key: targetKey(target) });
     this.#changes++;
     this.#table.onAttempt(target, now);
     const ofStranger = kind !== 'manual' && kind !== 'addr-fetch';
@@ -599,6 +642,10 @@ export class Dialer {
     manual.retryAt = now.mono + redialDelay(manual.failures, this.#limits);
     return manual.failures === 1 ? manual.target : undefined;
   }
+}
+
+function takesSlot({ kind }: Pick<DialledLink, 'kind'>): boolean {
+  return kind === 'outbound-full-relay' || kind === 'block-relay-only';
 }
 
 /** The endpoint that was reached: the target itself, unless that is a name. A node behind `wss://` is known by its name. */

@@ -96,8 +96,10 @@ export class OwnAddresses {
     const lasts = kind === 'outbound-full-relay' || kind === 'block-relay-only' || kind === 'manual';
     // The port that it tells is that of this link.
     const address = seenAs === undefined ? undefined : ownAddress({ host: seenAs.host, port: ANY_PORT });
-    // A neighbour on the private network says nothing about how the public one sees us.
-    if (!lasts || address === undefined || !isRoutable(complete(address), this.#params)) return false;
+    // A neighbour on the private network says nothing about how the public one sees us; and hosts there are easy to have.
+    const from = ownAddress({ host: remote.host, port: ANY_PORT });
+    const isPublic = (one: OwnAddress | undefined) => one !== undefined && isRoutable(complete(one), this.#params);
+    if (!lasts || address === undefined || !isPublic(address) || !isPublic(from)) return false;
     this.#reports.set(peer, { address, group: netgroup(remote) });
     return this.#settle();
   }

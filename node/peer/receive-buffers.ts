@@ -1,5 +1,6 @@
 /**
- * How much of each peer's stream is held: messages that have come in part, and what waits for its turn. One peer may hold
+ * How much of each peer's stream is held: messages that have come in part, and what waits for its turn, be it to be read or
+ * to be answered. One peer may hold
  * most of a block there; a hundred peers that all begin a large message and never end it would fill the memory. So there is a
  * bound for all together, and above it the inbound peer that holds most goes. Owns the counts, not the bytes.
  */

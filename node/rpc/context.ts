@@ -15,6 +15,7 @@ import type {
 } from '../boundary.ts';
 import type { ChainState } from '../chain/chain-state.ts';
 import type { HeaderTree } from '../chain/header-tree.ts';
+import type { Origin } from '../discovery/dialer.ts';
 import type { Limits } from '../limits.ts';
 import type { Mempool } from '../mempool/pool.ts';
 import type { Ban } from '../peer/bans.ts';
@@ -63,8 +64,8 @@ export interface RpcContext {
   readonly templates: TemplateCache;
 }
 
-/** How we came to dial a peer: inbound ones were not dialled, and `seed` is of the chain or the command line. */
-export type Learned = 'inbound' | 'manual' | 'seed' | 'gossip';
+/** How we came to know a peer: inbound ones were not dialled, and `seed` is of the chain or the command line. */
+export type Learned = 'inbound' | Origin;
 
 /** One link, as getpeerinfo shows it. Times are seconds since 1970, 0 for never. */
 export interface PeerSummary {
@@ -80,7 +81,7 @@ export interface PeerSummary {
   readonly kind: ConnectionKind;
   readonly learned: Learned;
   readonly netgroup: string;
-  /** What we hold for it that is not sent or not read yet. */
+  /** What we hold for it: what is not sent, read or answered yet, and what it knows. */
   readonly memoryBytes: number;
   /** It takes part in the exchange of addresses. */
   readonly exchangesAddresses: boolean;

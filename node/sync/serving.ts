@@ -1,11 +1,14 @@
 /**
  * What peers asked us for and has not been sent yet. One getdata may name 50,000 blocks; they are read and sent only while
- * the peer takes what is sent, so a peer that does not read costs a list of hashes and no more.
+ * the peer takes what is sent, so a peer that does not read costs a list of hashes and no more. That list counts in what is
+ * held of peers (peer/receive-buffers.ts): a hundred of them would be 700 MB.
  */
 import type { PeerId } from '../boundary.ts';
 import type { Limits } from '../limits.ts';
 import type { Inventory } from '../wire/message.ts';
 
+/** What an item takes in memory; measured: 132, and its place in the list. */
+const ITEM_BYTES = 140;
 /** Served items that a queue may hold before it is compacted. */
 const COMPACT_ABOVE = 1000;
 
@@ -51,6 +54,11 @@ export class Serving {
       queue.next = 0;
     }
     return item;
+  }
+
+  /** Bytes that are held of what the peer asked for. */
+  memory(peer: PeerId): number {
+    return this.pending(peer) * ITEM_BYTES;
   }
 
   pending(peer: PeerId): number {

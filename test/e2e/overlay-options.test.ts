@@ -93,6 +93,7 @@ describe('refused with exit code 2 and a hint:', () => {
     ['local discovery without addresses', ['--no-pex', '--lan'], '--no-pex'],
     ['local discovery of a public network on loopback', ['--network', 'vinenet', '--lan'], '--profile local'],
     ['local discovery with TLS only', [...tls, '--tls-cert', cert, '--tls-key', key, '--lan'], 'ws://0.0.0.0:PORT'],
+    ['seed nodes without links', ['--max-outbound', '0', '--seed-node', 'ws://127.0.0.1:1'], '--max-outbound 0'],
     ['a number of links that is none', ['--max-inbound', 'many'], '--max-inbound'],
     ['too many links', ['--max-outbound', '1000'], '0 to 100'],
   ])('%s', async (_name, args, said) => {

@@ -1,6 +1,7 @@
 /** Whom one node lets in, keeps and dials: bans of the user, hosts that misbehaved, and more peers than places. */
 import { describe, expect, test } from '@jest/globals';
 import type { Block } from '../../consensus/block.ts';
+import type { BlockHash, Txid } from '../../consensus/brand.ts';
 import { regtest, vinenet } from '../../consensus/params.ts';
 import type { Action, DialTarget, Endpoint, Event, Millis, PeerId, RequestId } from '../../node/boundary.ts';
 import { MemoryBlockFiles, MemoryStore } from '../../node/chain/memory-store.ts';
@@ -9,8 +10,9 @@ import { createNode, type NodeOptions } from '../../node/node.ts';
 import type { Core } from '../../node/ports.ts';
 import { SeededRandom } from '../../node/random.ts';
 import { verifyChecks } from '../../node/verify/verify-checks.ts';
-import { encodeMessage } from '../../node/wire/codec.ts';
-import type { Message } from '../../node/wire/message.ts';
+import { decodeMessage, encodeMessage } from '../../node/wire/codec.ts';
+import { FrameParser } from '../../node/wire/frame.ts';
+import { type GossipAddress, INV_BLOCK, INV_TX, INV_WTX, type Message } from '../../node/wire/message.ts';
 import { TestChain } from '../support/chain-builder.ts';
 
 const START = regtest.genesis.header.time + 100_000;
@@ -20,6 +22,8 @@ class LoneNode {
   readonly store: MemoryStore;
   readonly blockFiles: MemoryBlockFiles;
   readonly dials: Extract<Action, { type: 'dial' }>[] = [];
+  /** Addresses that were told to peers, as `host:port`. */
+  readonly told: string[] = [];
   /** Why links were closed. */
   readonly closed = new Map<PeerId, string>();
   mono: Millis = 1000;
@@ -58,6 +62,7 @@ class LoneNode {
   #handle(event: Event): void {
     for (const action of this.#core.handle(event, this.#now)) {
       if (action.type === 'dial') this.dials.push(action);
+      if (action.type === 'send') this.#onSent(action.bytes);
       if (action.type === 'reply') this.#replies.push(action);
       if (action.type === 'verify') {
         this.#handle({ type: 'verified', job: action.job, failed: verifyChecks(action.checks) });
@@ -66,6 +71,14 @@ class LoneNode {
         this.closed.set(action.peer, action.reason);
         this.#handle({ type: 'link-down', peer: action.peer, reason: action.reason });
       }
+    }
+  }
+
+  #onSent(bytes: Uint8Array): void {
+    for (const frame of new FrameParser(this.#params.magic, 1e6).push(bytes)) {
+      const sent = frame.type === 'message' ? decodeMessage(frame.command, frame.payload) : undefined;
+      if (sent?.ok !== true || sent.value?.type !== 'addr') continue;
+      this.told.push(...sent.value.addresses.map(({ host, port }) => `${host}:${port}`));
     }
   }
 
@@ -234,6 +247,28 @@ describe('a peer that breaks the rules', () => {
     expect(node.closed.has(node.inbound('10.1.2.5'))).toBe(false);
   });
 
+  test('is not told to others, nor is whoever is banned', () => {
+    const node = new LoneNode({ limits: { getaddrAllBelow: 64 } });
+    const peer = node.handshake(node.inbound('10.1.2.3'));
+    for (const host of ['10.1.2.3', '10.1.2.4', '10.1.2.5']) node.rpc('addpeeraddress', host, 8333);
+    node.send(peer, { type: 'block', block: orphanBlock() });
+    node.rpc('setban', '10.1.2.4', 'add');
+    node.send(node.handshake(node.inbound('10.9.9.9')), { type: 'getaddr' });
+    expect(node.told).toContain('10.1.2.5:8333');
+    expect(node.told).not.toContain('10.1.2.3:8333');
+    expect(node.told).not.toContain('10.1.2.4:8333');
+  });
+
+  test.each([INV_TX, INV_WTX])('by telling of transactions (inv %i) on a link for blocks loses that link', (kind) => {
+    const node = new LoneNode({ limits: { maxOutboundFull: 0, maxOutboundBlockOnly: 1 } });
+    node.rpc('addpeeraddress', '10.1.2.3', 8333);
+    node.run(1000);
+    const peer = node.handshake(node.answer(node.takeDial()));
+    expect(node.rpc('getpeerinfo')).toMatchObject([{ connection_type: 'block-relay-only' }]);
+    node.send(peer, { type: 'inv', items: [{ kind, hash: 'ab'.repeat(32) as Txid }] });
+    expect(node.closed.get(peer)).toBe('tx-without-relay');
+  });
+
   test('loses its link only, where it is of this machine, was named by the user or is of another network', () => {
     const node = new LoneNode({ limits: { maxInbound: 2 } });
     const local = node.handshake(node.inbound('127.0.0.1'));
@@ -256,6 +291,37 @@ describe('a peer that breaks the rules', () => {
       expect(node.closed.has(peer)).toBe(false);
       node.rpc('disconnectnode', '', peer);
     }
+  });
+});
+
+test.each([
+  ['a deny rule', 'setdeny', [{ endpoints: ['10.1.2.3:8333'] }], 'a deny rule names it'],
+  ['a ban', 'setban', ['10.1.2.3', 'add'], 'it is banned'],
+  ['the end of networking', 'setnetworkactive', [false], 'networking is off'],
+])('%s holds for a dial that was under way', (_what, method, params, reason) => {
+  const node = new LoneNode();
+  node.rpc('addpeeraddress', '10.1.2.3', 8333);
+  node.run(1000);
+  const dial = node.takeDial();
+  node.rpc(method, ...params);
+  expect(node.closed.get(node.answer(dial))).toBe(reason);
+});
+
+describe('names that lead to one machine', () => {
+  test('get one link of ours, whoever owns them', () => {
+    const node = new LoneNode({ params: vinenet, limits: { addrTokensMax: 1000, addrTokensPerSecond: 1000 } });
+    const gossip = node.handshake(node.inbound('20.0.0.1'));
+    node.run(1000);
+    const addresses = ['a.example.com', 'b.example.net'].map((host): GossipAddress => {
+      return { network: 'wss', host, port: 443, services: 9n, time: START };
+    });
+    node.send(gossip, { type: 'addrv2', addresses });
+    node.run(1000);
+    const [first, second] = [node.takeDial(), node.takeDial()].map((dial, index) => {
+      return node.answer(dial, { host: `30.1.0.${index}`, port: 443 });
+    }) as [PeerId, PeerId];
+    expect(node.linked).toEqual([gossip, first]);
+    expect(node.closed.get(second)).toBe('another link leads to its netgroup');
   });
 });
 
@@ -312,6 +378,24 @@ describe('more inbound peers than places', () => {
       node.inbound('30.0.0.1');
       expect(proxied.every((peer) => !node.closed.has(peer))).toBe(isKept);
     }
+  });
+});
+
+describe('what a peer has asked for and does not take', () => {
+  const asked = (count: number): Message => ({
+    type: 'getdata',
+    items: Array.from({ length: count }, () => ({ kind: INV_BLOCK, hash: 'ab'.repeat(32) as BlockHash })),
+  });
+
+  test('is held against it, and where peers hold too much the one that holds most goes', () => {
+    const node = new LoneNode({ limits: { maxSendBufferBytes: 2000, maxPartialBytes: 3_000_000 } });
+    const [honest, greedy] = [node.handshake(node.inbound('10.1.0.1')), node.handshake(node.inbound('10.2.0.1'))];
+    node.send(honest, asked(5000));
+    const [{ memory }] = node.rpc<[{ memory: number }]>('getpeerinfo');
+    expect(memory).toBeGreaterThan(500_000);
+    node.send(greedy, asked(20_000));
+    expect(node.closed.get(greedy)).toContain('answers that it does not take');
+    expect(node.linked).toEqual([honest]);
   });
 });
 

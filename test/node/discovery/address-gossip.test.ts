@@ -51,6 +51,7 @@ function gossip(setup: Setup = {}, changed: Partial<Limits> = {}): AddressGossip
     random: new SeededRandom(seed),
     services: 0x1000009n,
     pex: true,
+    isShunned: () => false,
     ...options,
     params,
     limits,
@@ -213,7 +214,8 @@ describe('our own addresses', () => {
     const limits = { ...localLimits, ...quiet };
     const addresses = new OwnAddresses({ limits, params: regtest, listen: [{ host: '0.0.0.0', port: 7 }] });
     const random = new SeededRandom('gossip');
-    const machine = new AddressGossip({ limits, params: regtest, random, own: addresses, services: 9n, pex: true });
+    const options = { limits, params: regtest, random, own: addresses, services: 9n, pex: true };
+    const machine = new AddressGossip({ ...options, isShunned: () => false });
     join(machine, [1]);
     add(machine, 2, 'inbound');
     for (const port of [1, 2]) {
@@ -449,6 +451,17 @@ describe('addresses from a peer', () => {
     expect(machine.onAddresses(id(1), [address(1, changes)], at(1000)).learned).toEqual([]);
     expect(machine.counts(id(1)).processed).toBe(processed);
     expect(machine.tick(flushed)).toEqual([]);
+  });
+
+  test('one of a host that we want no links with is neither taken, nor passed on, nor told to those who ask', () => {
+    const machine = gossip({ isShunned: (host) => host === '127.0.0.7' }, quiet);
+    join(machine, [1, 2, 3]);
+    const shunned = address(1, { host: '127.0.0.7' });
+    expect(machine.onAddresses(id(1), [shunned], at(1000)).learned).toEqual([]);
+    expect(machine.tick(flushed)).toEqual([]);
+    add(machine, 4, 'inbound');
+    const answer = told(machine.onGetaddr(id(4), known([shunned, address(2)]), start));
+    expect(answer.map(([, , ports]) => ports)).toEqual([[2], [own.port]]);
   });
 
   test('I2P has no ports, so 0 is taken', () => {

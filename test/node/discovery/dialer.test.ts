@@ -318,7 +318,7 @@ describe('a manual target', () => {
     const orders = dialer.tick(at(0));
     expect(ports(orders)).toEqual([20, 11]);
     const [manual, automatic] = orders as [DialOrder, DialOrder];
-    expect(dialer.onLinkUp(manual.dial, peer(1), target(20))).toEqual({ target: target(20), kind: 'manual' });
+    expect(dialer.onLinkUp(manual.dial, peer(1), target(20))).toMatchObject({ target: target(20), kind: 'manual' });
     expect(dialer.onLinkUp(automatic.dial, peer(2), target(11))).toMatchObject({ kind: 'outbound-full-relay' });
     expect(dialer.outboundCount).toBe(1);
     expect(dialer.counts()).toMatchObject({ manual: 1, 'outbound-full-relay': 1 });
@@ -429,6 +429,82 @@ describe('a manual target', () => {
     expect(order).toMatchObject({ target: target(20), kind: 'manual' });
     dialer.onDialFailed(order.dial, at(200));
     expect(dialer.tick(at(200))).toEqual([]);
+  });
+});
+
+describe('a node on the local network', () => {
+  const found = (last: number) => ({ host: `192.168.1.${last}`, port: 18444 });
+  const dialled = (orders: readonly DialOrder[]) => orders.map((order) => order.target.host);
+
+  test('is dialled once, beside the slots, and says where it came from', () => {
+    const { dialer } = start({ publicOnly: true });
+    dialer.dialFound(found(1));
+    const [order] = dialer.tick(at(0)) as [DialOrder];
+    expect(order).toMatchObject({ target: { transport: 'ws', ...found(1) }, kind: 'manual', publicOnly: false });
+    expect(dialer.onLinkUp(order.dial, peer(1), found(1))).toMatchObject({ kind: 'manual', origin: 'lan' });
+    dialer.onLinkDown(peer(1), at(10));
+    expect(dialer.tick(at(1e6))).toEqual([]);
+  });
+
+  test('is one of few, and of one host only one', () => {
+    const { dialer } = start();
+    for (let last = 1; last < 100; last++) {
+      dialer.dialFound(found(last));
+      dialer.dialFound({ ...found(last), port: 18445 });
+    }
+    expect(dialled(dialer.tick(at(0)))).toEqual([1, 2, 3, 4].map((last) => `192.168.1.${last}`));
+  });
+
+  test('is left alone where it is denied, ours, named by the user, or addresses are not to be used', () => {
+    const { dialer } = start({ own: [found(1)] });
+    dialer.setDeny(({ host }) => host === found(2).host, at(0));
+    dialer.addManual(target(18444, found(3).host), at(0));
+    for (const last of [1, 2, 3]) dialer.dialFound(found(last));
+    expect(dialled(dialer.tick(at(0)))).toEqual([found(3).host]);
+    const { dialer: alone } = start({ pex: false });
+    alone.dialFound(found(1));
+    expect(alone.tick(at(0))).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  const named = (name: string): GossipAddress => ({
+    network: 'wss',
+    host: name,
+    port: 443,
+    services: 9n | SERVICE_WEBSOCKET,
+    time: at(0).unix,
+  });
+
+  test('of several owners that lead to one netgroup get one slot, not all', () => {
+    const { dialer, table } = start({ limits: { maxOutboundFull: 3 } });
+    table.add([named('a.example.com'), named('b.example.net'), named('c.example.org')], OWN, at(0));
+    const remotes = [
+      { host: '20.1.0.1', port: 443 },
+      { host: '20.1.9.9', port: 443 },
+      { host: '20.2.0.1', port: 443 },
+    ];
+    const crowded = remotes.map((remote, index) => {
+      const [order] = dialer.tick(at(100 * index)) as [DialOrder];
+      dialer.onLinkUp(order.dial, peer(index), remote);
+      return dialer.isCrowded(peer(index));
+    });
+    expect(crowded).toEqual([false, true, false]);
+  });
+});
+
+describe('without slots', () => {
+  test('nobody is dialled but whom the user names', () => {
+    const limits = { maxOutboundFull: 0, maxOutboundBlockOnly: 0, feelerIntervalMs: 1000 };
+    const { dialer, learn, run } = start({ limits, seedNodes: [target(30)], anchors: [target(31)] });
+    learn(11, 12);
+    dialer.setTipStale(true);
+    dialer.dialFound({ host: '192.168.1.1', port: 18444 });
+    const orders: DialOrder[] = [];
+    run(0, 1e6, (order) => orders.push(order));
+    expect(orders).toEqual([]);
+    dialer.addManual(target(20), at(1e6));
+    expect(ports(dialer.tick(at(1e6)))).toEqual([20]);
   });
 });
 

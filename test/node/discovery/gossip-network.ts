@@ -129,6 +129,7 @@ export class GossipNetwork {
       random: random.fork('gossip'),
       services: SERVICES,
       pex: true,
+      isShunned: () => false,
     });
     node.dialer = new Dialer({
       limits,

@@ -153,6 +153,16 @@ describe('what peers see us as', () => {
     expect(texts(atHome)).toEqual(['192.168.0.2 8333']);
   });
 
+  test('is not for neighbours at home to say, however many there are', () => {
+    const own = make();
+    for (const peer of [1, 2, 3, 4]) {
+      const remote = { host: `192.168.0.${peer}`, port: 8333 };
+      expect(own.onHandshake(id(peer), { kind: 'manual', remote, seenAs: { host: '9.9.9.9', port: 1 } })).toBe(false);
+    }
+    for (const peer of [5, 6]) sees(own, peer, peer, '8.8.4.4');
+    expect(texts(own)).toEqual(['8.8.4.4 8333']);
+  });
+
   test('counts for IPv4 and IPv6 apart; where we listen on :: for both', () => {
     const report = (own: OwnAddresses) => {
       for (const peer of [1, 2, 3, 4]) sees(own, peer, peer, peer < 3 ? '8.8.4.4' : '2a00::5');

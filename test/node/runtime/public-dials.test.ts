@@ -1,9 +1,11 @@
 /** Dials to what strangers named: nothing that leads into this machine or the house is connected to. */
+import { createSocket, type Socket } from 'node:dgram';
 import type { LookupAddress } from 'node:dns';
+import { readFile } from 'node:fs/promises';
 import { isIP, type LookupFunction } from 'node:net';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { isPublicIp } from '../../../node/discovery/address-rules.ts';
-import { literalRefusal, publicLookup } from '../../../node/runtime/public-lookup.ts';
+import { dnsLookup, literalRefusal, publicLookup } from '../../../node/runtime/public-lookup.ts';
 import { dialOf, rawServer, startTransport } from './transport-fixture.ts';
 
 describe('a public address', () => {
@@ -84,6 +86,73 @@ describe('a name', () => {
     const missing = ((_name, _options, callback) => callback(new Error('ENOTFOUND'), '', 0)) as LookupFunction;
     await expect(ask(missing, true)).rejects.toThrow('ENOTFOUND');
   });
+});
+
+describe('the DNS', () => {
+  /** A name server that gives every name the IPv4 address 1.2.3.4 and no other, or that never answers. */
+  const nameServer = async (answers: boolean) => {
+    const socket = createSocket('udp4');
+    let asked = 0;
+    socket.on('message', (query, { port, address }) => {
+      asked++;
+      if (!answers) return;
+      const question = query.subarray(12, query.indexOf(0, 12) + 5);
+      const isIpv4 = question.at(-3) === 1;
+      const head = Buffer.from([
+        query[0] as number,
+        query[1] as number,
+        0x81,
+        0x80,
+        0,
+        1,
+        0,
+        Number(isIpv4),
+        0,
+        0,
+        0,
+        0,
+      ]);
+      const answer = isIpv4 ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4] : [];
+      socket.send(Buffer.concat([head, question, Buffer.from(answer)]), port, address);
+    });
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    servers.push(socket);
+    return { server: `127.0.0.1:${socket.address().port}`, asked: () => asked };
+  };
+  const servers: Socket[] = [];
+  afterEach(() => {
+    for (const socket of servers.splice(0)) socket.close();
+  });
+  const look = (server: string, host = 'name.example.com') =>
+    new Promise((settle, refuse) => {
+      publicLookup(dnsLookup([server]))(host, { all: true }, (error, found) =>
+        error === null ? settle(found) : refuse(error),
+      );
+    });
+
+  test('is asked for both kinds of addresses', async () => {
+    const { server, asked } = await nameServer(true);
+    expect(await look(server)).toEqual([{ address: '1.2.3.4', family: 4 }]);
+    expect(asked()).toBe(2);
+  });
+
+  test('is not asked for names that cannot be public', async () => {
+    const { server, asked } = await nameServer(true);
+    for (const host of ['localhost', 'router.local', '127.1', '0x7f.1', '2130706433']) {
+      await expect(look(server, host)).rejects.toThrow('leads to no public address');
+    }
+    expect(asked()).toBe(0);
+  });
+
+  test('that does not answer keeps no thread from those who write files', async () => {
+    const { server, asked } = await nameServer(false);
+    const silent = Promise.allSettled(Array.from({ length: 8 }, () => look(server)));
+    while (asked() < 8) await new Promise((resolve) => setTimeout(resolve, 5));
+    const before = performance.now();
+    await readFile(new URL(import.meta.url));
+    expect(performance.now() - before).toBeLessThan(1000);
+    expect((await silent).every(({ status }) => status === 'rejected')).toBe(true);
+  }, 20_000);
 });
 
 test('a literal is judged as it stands, a name is not', () => {
