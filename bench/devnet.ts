@@ -24,7 +24,7 @@ export const about = 'devnet up -n 4: time to ready; a payment and a block to al
 const NODES = 4;
 const PAYMENTS = 15;
 const BLOCKS = 15;
-const PROGRAM = join(import.meta.dirname, '../node/commands/grapevine.js');
+const PROGRAM = join(import.meta.dirname, '../program/grapevine.js');
 
 export async function run(): Promise<void> {
   const datadir = mkdtempSync(join(tmpdir(), 'grapevine-bench-'));

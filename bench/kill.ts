@@ -28,7 +28,7 @@ import { figure, sleep } from './figures.ts';
 
 export const about = 'kills a busy node at random instants and compares it with one that was left alone';
 
-const PROGRAM = join(import.meta.dirname, '../node/commands/grapevine.js');
+const PROGRAM = join(import.meta.dirname, '../program/grapevine.js');
 const NO_AUX = new Uint8Array(32);
 /** One life of four may end before the node is ready; the others end within so long after that. */
 const BIRTH_MS = 800;

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { RpcClient } from '../wallet/rpc-client.ts';
 import { sleep } from './figures.ts';
 
-const PROGRAM = join(import.meta.dirname, '../node/commands/grapevine.js');
+const PROGRAM = join(import.meta.dirname, '../program/grapevine.js');
 /** A bitcoind to compare with; without it there is no comparison. */
 export const bitcoind: string | undefined = process.env['GRAPEVINE_BITCOIND'] || undefined;
 

@@ -12,7 +12,7 @@ export const about = 'start to first RPC answer, and idle memory, of one node';
 
 const RUNS = 7;
 const IDLE_MS = 5000;
-const PROGRAM = join(import.meta.dirname, '../node/commands/grapevine.js');
+const PROGRAM = join(import.meta.dirname, '../program/grapevine.js');
 
 export async function run(): Promise<void> {
   const answers: number[] = [];

@@ -22,7 +22,7 @@ const COINS = 10_000;
 const ADDRESSES = 100;
 const RUNS = 9;
 const AIM_MS = 150;
-const PROGRAM = join(import.meta.dirname, '../node/commands/grapevine.js');
+const PROGRAM = join(import.meta.dirname, '../program/grapevine.js');
 
 export async function run(): Promise<void> {
   const datadir = mkdtempSync(join(tmpdir(), 'grapevine-bench-'));

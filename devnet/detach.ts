@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { CliError, Exit } from '../node/commands/cli.ts';
 import type { Answer, Order } from './background.ts';
 import { DevnetFolder } from './folder.ts';
-import { builtFile } from './processes.ts';
+import { programFile } from './processes.ts';
 import type { ReadyReport } from './report.ts';
 
 /** Resolves when the devnet is ready. Throws the error of the background process if it does not become so. */
@@ -12,7 +12,7 @@ export async function detach(order: Order, onNote: (text: string) => void): Prom
   const folder = new DevnetFolder(order.options.datadir, order.options.name);
   folder.make();
   const log = openSync(folder.supervisorLog, 'a', 0o600);
-  const child = fork(builtFile('devnet/background.js'), {
+  const child = fork(programFile('background.js'), {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     // Satoshis are bigints, which JSON does not know.

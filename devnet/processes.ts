@@ -80,10 +80,10 @@ export function listenUrl(ports: PortPair): string {
   return `ws://${LOOPBACK}:${ports.listen}`;
 }
 
-/** A built file by its path below `dist`, also when this file runs from its source: processes run built files only. */
-export function builtFile(path: string): string {
-  const root = import.meta.filename.endsWith('.ts') ? '../dist' : '..';
-  return resolve(import.meta.dirname, root, path);
+/** A file of the bundled program, also when this file runs from its source or is part of the library. */
+export function programFile(name: string): string {
+  const built = import.meta.filename.endsWith('.ts') ? '../dist' : '..';
+  return resolve(import.meta.dirname, built, 'program', name);
 }
 
 export class NodeProcess {
@@ -170,7 +170,7 @@ export class NodeProcess {
 
 function nodeArguments(spec: NodeSpec, { offline, mockTime }: NodeStart): string[] {
   return [
-    builtFile('node/commands/grapevine.js'),
+    programFile('grapevine.js'),
     'node',
     '--json',
     ...(spec.chainFile === undefined ? ['--network', spec.network] : ['--chain', spec.chainFile]),

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CliError, Exit, type GlobalOptions, note, printResult, usageError } from '../node/commands/cli.ts';
-import { builtFile } from './processes.ts';
+import { programFile } from './processes.ts';
 import { call, type NameOption } from './reach.ts';
 import { LAST, lastId, parseScript, type Step, substitute } from './script.ts';
 
@@ -155,7 +155,7 @@ class Run {
 
 /** Runs `grapevine …` and gives what it printed. */
 function grapevine(words: readonly string[], global: GlobalOptions): Promise<Outcome> {
-  const args = [builtFile('node/commands/grapevine.js'), ...words, '--datadir', global.datadir];
+  const args = [programFile('grapevine.js'), ...words, '--datadir', global.datadir];
   if (global.json) args.push('--json');
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -136,8 +136,9 @@ function readable(error: CommanderError): Error {
 }
 
 function version(): string {
-  const root = import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json';
-  return (JSON.parse(readFileSync(new URL(root, import.meta.url), 'utf8')) as { version: string }).version;
+  // As far from the source as from the bundled program.
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 // Whoever reads our output may stop early (`| head`): that is no error. Nobody reads the log any more: neither.

@@ -16,7 +16,7 @@ import type { DevnetStatus, NodeStatus } from '../../devnet/status.ts';
 import { processLives } from '../../wallet/devnet-file.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const program = join(root, 'dist/node/commands/grapevine.js');
+const program = join(root, 'dist/program/grapevine.js');
 const COIN = 100_000_000;
 const WAIT_MS = 20_000;
 

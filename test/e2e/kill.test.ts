@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { killNode } from '../../bench/kill.ts';
 
-const program = resolve(import.meta.dirname, '../../dist/node/commands/grapevine.js');
+const program = resolve(import.meta.dirname, '../../dist/program/grapevine.js');
 
 test('killed five times while it syncs, mines, reorganises and is paid, it agrees with a node that was left alone', async () => {
   const report = await killNode({ times: 5, seed: Number(process.env['SEED'] ?? 1), program });

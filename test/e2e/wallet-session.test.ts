@@ -9,7 +9,7 @@ import { temporaryFolders } from '../support/temporary-folder.ts';
 const newFolder = temporaryFolders();
 const WORDS = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
-const program = resolve(import.meta.dirname, '../../dist/node/commands/grapevine.js');
+const program = resolve(import.meta.dirname, '../../dist/program/grapevine.js');
 
 /** Runs a command in a session folder of its own, until nobody holds its output any more. */
 async function runIn(runtime: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {

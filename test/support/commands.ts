@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 
-export const program = resolve(import.meta.dirname, '../../dist/node/commands/grapevine.js');
+export const program = resolve(import.meta.dirname, '../../dist/program/grapevine.js');
 
 /** How a command ended, and what it said. */
 export interface Outcome {

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach } from '@jest/globals';
 
-const program = resolve(import.meta.dirname, '../../dist/node/commands/grapevine.js');
+const program = resolve(import.meta.dirname, '../../dist/program/grapevine.js');
 
 /** What a process has left behind. */
 export interface Ended {
