@@ -660,7 +660,8 @@ export class AddressManager {
       entry.tries = tries;
       if (this.#restore(entry, buckets, tried, now)) {
         this.#changes++;
-        if (entry.tried === tried && entry.buckets.size === buckets.length) this.#dirty.delete(key);
+        const isWhereItWas = entry.buckets.size === buckets.length && buckets.every((each) => entry.buckets.has(each));
+        if (entry.tried === tried && isWhereItWas) this.#dirty.delete(key);
         return;
       }
     }
@@ -675,9 +676,10 @@ export class AddressManager {
       this.#moveToTried(entry, now);
       return true;
     }
+    const { newBuckets, maxNewPlaces } = this.#limits;
     for (const bucket of buckets) {
       const isFree = this.#new.get(bucket, this.#place('new', bucket, entry.key)) === undefined;
-      if (bucket < this.#limits.newBuckets && isFree) this.#takeNew(entry, bucket, now);
+      if (isFree && bucket < newBuckets && entry.buckets.size < maxNewPlaces) this.#takeNew(entry, bucket, now);
     }
     if (entry.buckets.size === 0 && !this.#placeInNew(entry, entry.source, now)) return false;
     this.#entries.set(entry.key, entry);
