@@ -1,8 +1,9 @@
 /** All targets, by name. */
 import { decoderTargets } from './decoders.ts';
+import { sessionTargets } from './session.ts';
 import { runCase, type Target } from './target.ts';
 
-const all: readonly Target[] = [...decoderTargets];
+const all: readonly Target[] = [...decoderTargets, ...sessionTargets];
 
 export const targets: ReadonlyMap<string, Target> = new Map(all.map((one) => [one.name, one]));
 
