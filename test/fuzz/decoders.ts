@@ -88,7 +88,9 @@ function read(pieces: readonly Bytes[]): Frame[] {
   const parser = new FrameParser(regtest.magic, MAX_PAYLOAD);
   return pieces.flatMap((piece) =>
     // A payload may be a view of the piece.
-    parser.push(piece).map((frame) => (frame.type === 'message' ? { ...frame, payload: frame.payload.slice() } : frame)),
+    parser
+      .push(piece)
+      .map((frame) => (frame.type === 'message' ? { ...frame, payload: frame.payload.slice() } : frame)),
   );
 }
 
@@ -177,10 +179,17 @@ const endpoint = target<string>({
   deadlineMs: 200,
   cases: fc.oneof(
     spoiltText(host),
-    spoiltText(fc.tuple(host, fc.nat(70_000)).map(([at, port]) => (at.includes(':') ? `[${at}]:${port}` : `${at}:${port}`))),
+    spoiltText(
+      fc.tuple(host, fc.nat(70_000)).map(([at, port]) => (at.includes(':') ? `[${at}]:${port}` : `${at}:${port}`)),
+    ),
     spoiltText(
       fc
-        .tuple(fc.constantFrom('ws', 'wss', 'tcp', 'http'), host, fc.nat(70_000), fc.constantFrom('', '/', '/a?b=%20', '/#'))
+        .tuple(
+          fc.constantFrom('ws', 'wss', 'tcp', 'http'),
+          host,
+          fc.nat(70_000),
+          fc.constantFrom('', '/', '/a?b=%20', '/#'),
+        )
         .map(([scheme, at, port, path]) => `${scheme}://${at.includes(':') ? `[${at}]` : at}:${port}${path}`),
     ),
   ),

@@ -172,7 +172,8 @@ function applyJson(value: Json, [how, where, trapped]: JsonEdit): Json {
   if (chosen === undefined) return value;
   const { of, key } = chosen;
   if (how === 'set') (of as Record<string, Json>)[key] = trapped as Json;
-  else if (Array.isArray(of)) of.splice(Number(key), 1, ...(how === 'delete' ? [] : [of[Number(key)], of[Number(key)]] as Json[]));
+  else if (Array.isArray(of))
+    of.splice(Number(key), 1, ...(how === 'delete' ? [] : ([of[Number(key)], of[Number(key)]] as Json[])));
   else if (of !== (root as unknown)) delete of[key];
   return root.value;
 }

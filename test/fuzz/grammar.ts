@@ -50,10 +50,18 @@ export type Recipe =
   | { readonly say: 'bytes'; readonly command: string; readonly payload: string };
 
 export type Step =
-  | { readonly do: 'open'; readonly who: number; readonly to: number }
+  /** `greets`: introduces itself as an honest peer does. */
+  | { readonly do: 'open'; readonly who: number; readonly to: number; readonly greets: boolean }
   | { readonly do: 'close'; readonly who: number; readonly link: number }
-  /** Introduces itself as an honest peer does. */
   | { readonly do: 'hello'; readonly who: number; readonly link: number; readonly relay: boolean }
+  /** Tells of the headers of a branch and sends its blocks, `unasked` or when it is asked. */
+  | {
+      readonly do: 'offer';
+      readonly who: number;
+      readonly link: number;
+      readonly branch: number;
+      readonly unasked: boolean;
+    }
   | {
       readonly do: 'send';
       readonly who: number;
@@ -79,56 +87,85 @@ export const HONEST = 3;
 
 const small = fc.nat(7);
 const thing = fc.nat(200);
-const recipe: fc.Arbitrary<Recipe> = fc.oneof(
-  fc.record({
-    say: fc.constantFrom('verack', 'sendaddrv2', 'wtxidrelay', 'sendheaders', 'getaddr', 'getaddr', 'mempool'),
-  }),
-  fc.record({
-    say: fc.constant('version'),
-    version: fc.constantFrom(PROTOCOL_VERSION, PROTOCOL_VERSION, 31_800, 31_799, 0, -1),
-    services: fc.constantFrom(9, 9, 0, 0x1000009),
-    nonce: fc.nat(3),
-    agent: small,
-    relay: fc.boolean(),
-  }),
-  fc.record({ say: fc.constantFrom('ping', 'pong'), nonce: fc.nat(3) }),
-  fc.record({
-    say: fc.constantFrom('addr', 'addrv2'),
-    kind: fc.nat(9),
-    count: fc.constantFrom(0, 1, 2, 10, 11, 1000, 1001),
-    age: fc.constantFrom(0, 60, 10_800, 3_000_000, -3600, -1e9),
-  }),
-  fc.record({
-    say: fc.constantFrom('inv', 'inv', 'getdata', 'getdata', 'notfound'),
-    items: fc.array(fc.tuple(fc.constantFrom(1, 2, 5, 0x40000001, 0x40000002, 0, 4, 0xffffffff), thing), { maxLength: 6 }),
-    times: fc.constantFrom(1, 1, 1, 20, 1000),
-  }),
-  fc.record({ say: fc.constant('getheaders'), locator: fc.array(thing, { maxLength: 4 }), stop: thing }),
-  fc.record({
-    say: fc.constant('headers'),
-    branch: thing,
-    skip: fc.constantFrom(0, 0, 0, 1, 2, 100),
-    order: fc.constantFrom('right', 'right', 'right', 'reversed', 'gap', 'twice'),
-  }),
-  fc.record({ say: fc.constantFrom('block', 'tx', 'tx'), thing }),
-  fc.record({ say: fc.constantFrom('sendcmpct', 'feefilter'), value: fc.constantFrom(0, 1, 2, 1000, -1, 2 ** 52) }),
-  anyMessage.map((message) => ({
-    say: 'bytes' as const,
-    command: message.type,
-    payload: bytesToHex(encodePayload(message)),
-  })),
-);
+const recipe = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ say: fc.constantFrom('sendheaders', 'getaddr', 'verack') }) },
+  { weight: 1, arbitrary: fc.record({ say: fc.constantFrom('sendaddrv2', 'wtxidrelay', 'mempool') }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      say: fc.constant('version'),
+      version: fc.constantFrom(PROTOCOL_VERSION, PROTOCOL_VERSION, 31_800, 31_799, 0, -1),
+      services: fc.constantFrom(9, 9, 0, 0x1000009),
+      nonce: fc.nat(3),
+      agent: small,
+      relay: fc.boolean(),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ say: fc.constantFrom('ping', 'pong'), nonce: fc.nat(3) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      say: fc.constantFrom('addr', 'addrv2'),
+      kind: fc.nat(9),
+      count: fc.constantFrom(0, 1, 2, 10, 11, 1000, 1001),
+      age: fc.constantFrom(0, 60, 10_800, 3_000_000, -3600, -1e9),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      say: fc.constantFrom('inv', 'inv', 'getdata', 'getdata', 'notfound'),
+      items: fc.array(fc.tuple(fc.constantFrom(1, 2, 5, 0x40000001, 0x40000002, 0, 4, 0xffffffff), thing), {
+        maxLength: 6,
+      }),
+      times: fc.constantFrom(1, 1, 1, 20, 1000),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ say: fc.constant('getheaders'), locator: fc.array(thing, { maxLength: 4 }), stop: thing }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      say: fc.constant('headers'),
+      branch: thing,
+      skip: fc.constantFrom(0, 0, 0, 1, 2, 100),
+      order: fc.constantFrom('right', 'right', 'right', 'reversed', 'gap', 'twice'),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ say: fc.constantFrom('block', 'tx', 'tx'), thing }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      say: fc.constantFrom('sendcmpct', 'feefilter'),
+      value: fc.constantFrom(0, 1, 2, 1000, -1, 2 ** 52),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: anyMessage.map((message) => ({
+      say: 'bytes' as const,
+      command: message.type,
+      payload: bytesToHex(encodePayload(message)),
+    })),
+  },
+) as fc.Arbitrary<Recipe>;
 
 const rarely = <T>(arbitrary: fc.Arbitrary<T>) =>
-  fc.oneof({ weight: 6, arbitrary: fc.constant<T[]>([]) }, { weight: 1, arbitrary: fc.array(arbitrary, { maxLength: 3 }) });
+  fc.oneof(
+    { weight: 6, arbitrary: fc.constant<T[]>([]) },
+    { weight: 1, arbitrary: fc.array(arbitrary, { maxLength: 3 }) },
+  );
 const who = fc.nat(STRANGERS - 1);
 const at = fc.nat(HONEST - 1);
 const link = fc.nat(3);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('open'), who, to: at }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('open'), who, to: at, greets: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close'), who, link }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('hello'), who, link, relay: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('hello'), who, link, relay: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('offer'), who, link, branch: thing, unasked: fc.boolean() }) },
   {
     weight: 14,
     arbitrary: fc.record({
@@ -142,7 +179,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       piece: fc.constantFrom(0, 0, 0, 0, 1, 7, 100),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('answer'), who, how: fc.constantFrom('none', 'right', 'wrong', 'echo') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('answer'), who, how: fc.constantFrom('none', 'right', 'wrong', 'echo') }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('stall'), who, stalled: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait'), ms: fc.constantFrom(1, 10, 100, 1000, 3000, 30_000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('mine', 'pay', 'pay'), at }) },
@@ -154,11 +194,17 @@ const slowStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('wait'), ms: fc.constantFrom(61_000, 21 * 60_000) }),
 ) as fc.Arbitrary<Step>;
 
-/** Links to everybody first: without them nothing that follows means anything. */
-const opening: readonly Step[] = [0, 1, 2].flatMap((n): Step[] => [
-  { do: 'open', who: n, to: n },
-  { do: 'hello', who: n, link: 0, relay: true },
-]);
+/** Links first: without them nothing that follows means anything. */
+const opening = fc
+  .array(fc.record({ do: fc.constant('open' as const), who, to: at, greets: fc.constant(true) }), {
+    minLength: 1,
+    maxLength: 4,
+  })
+  .chain((opened) =>
+    fc
+      .constantFrom<Answers>('none', 'right', 'right', 'wrong', 'echo')
+      .map((how): readonly Step[] => [...opened, ...[0, 1, 2].map((n): Step => ({ do: 'answer', who: n, how }))]),
+  );
 
 export interface Session {
   readonly seed: number;
@@ -170,11 +216,17 @@ export function session(maxSteps: number): fc.Arbitrary<Session> {
     minLength: 1,
     maxLength: maxSteps,
   });
-  const opened = fc.tuple(fc.constantFrom(...[0, 1, 2, 2, 2, 2]), steps).map(([links, list]) => [
-    ...opening.slice(0, 2 * (links + 1)),
-    ...list,
-  ]);
+  const opened = fc.tuple(opening, steps).map(([first, list]) => [...first, ...list]);
   return fc.record({ seed: fc.nat(1_000_000), steps: opened });
+}
+
+/** The headers of a branch, and its blocks where they are to come unasked. */
+export function offerOf({ branch, unasked }: Extract<Step, { do: 'offer' }>): readonly Message[] {
+  const from = material();
+  const headers = pick(from.branches, branch);
+  const bodies = new Map(from.blocks.map((block) => [block.header.hash, block]));
+  const blocks = unasked ? headers.flatMap(({ hash }) => bodies.get(hash) ?? []) : [];
+  return [{ type: 'headers', headers }, ...blocks.map((block): Message => ({ type: 'block', block }))];
 }
 
 /** What a stranger knows when it speaks. */
@@ -303,7 +355,13 @@ function addressesOf(
         return ip('127.0.0.1', 20_003 + (i % 3), 9n);
       default:
         if (ipOnly) return ip('255.255.255.255', 0xffff);
-        return { network: kind === 8 ? 'torv3' : 'i2p', host: (i + 1).toString(16).padStart(64, '0'), port: 1, services: 9n, time };
+        return {
+          network: kind === 8 ? 'torv3' : 'i2p',
+          host: (i + 1).toString(16).padStart(64, '0'),
+          port: 1,
+          services: 9n,
+          time,
+        };
     }
   });
 }

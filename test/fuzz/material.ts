@@ -5,8 +5,8 @@
 import { bytesToHex } from '#hash';
 import { type Block, type BlockHeader, encodeBlock, makeHeader } from '../../consensus/block.ts';
 import type { BlockHash, Bytes, Txid } from '../../consensus/brand.ts';
-import { encodeTransaction, type Transaction } from '../../consensus/transaction.ts';
 import { regtest } from '../../consensus/params.ts';
+import { encodeTransaction, type Transaction } from '../../consensus/transaction.ts';
 import { Network, SimNode } from '../../devnet/sim/network.ts';
 import { MemoryBlockFiles, type MemoryStore } from '../../node/chain/memory-store.ts';
 import {
@@ -62,7 +62,13 @@ function make(): Material {
   const first = send(coin(2));
   const child = spend([outputOf(first, 0, other)], [pay(key, 1_000_000n), pay(other, 2_000_000n)]);
   const unknownParent = changed(first, { lockTime: 1 });
-  const valid = [first, child, send(coin(3)), send(coin(4)), spend([coin(5)], [carry('fuzz'), pay(key, 4_000_000_000n)])];
+  const valid = [
+    first,
+    child,
+    send(coin(3)),
+    send(coin(4)),
+    spend([coin(5)], [carry('fuzz'), pay(key, 4_000_000_000n)]),
+  ];
   const conflict = send(coin(2), 500_000n);
   const strange: Transaction[] = [
     conflict,
@@ -99,7 +105,10 @@ function make(): Material {
   ] as const) {
     const fork = chain.fork(from);
     for (let i = 0; i < length; i++) {
-      fork.extend({ tag: `fork ${from} ${length}`, ...(i === 0 && length > 1 ? { transactions: [first], fees: 10_000n } : {}) });
+      fork.extend({
+        tag: `fork ${from} ${length}`,
+        ...(i === 0 && length > 1 ? { transactions: [first], fees: 10_000n } : {}),
+      });
     }
     forks.push(fork.blocks.slice(from + 1));
   }
@@ -178,7 +187,9 @@ function storeOf(chain: TestChain, startUnix: number): Material['stored'] {
     const refused = network.rpc<string | null>('base', 'submitblock', [bytesToHex(encodeBlock(block))]);
     if (refused !== null) throw new Error(refused);
   }
-  network.rpc('base', 'sendrawtransaction', [bytesToHex(encodeTransaction(spend([chain.coinbase(9)], [pay(testKey(2), 4_999_000_000n)])))]);
+  network.rpc('base', 'sendrawtransaction', [
+    bytesToHex(encodeTransaction(spend([chain.coinbase(9)], [pay(testKey(2), 4_999_000_000n)]))),
+  ]);
   const { store } = node;
   return () => {
     const blockFiles = new MemoryBlockFiles();

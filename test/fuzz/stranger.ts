@@ -4,6 +4,7 @@
  * as it was told to answer.
  */
 import type { Bytes } from '../../consensus/brand.ts';
+import { concatBytes } from '../../consensus/codec.ts';
 import { regtest } from '../../consensus/params.ts';
 import type { Action, DialId, Endpoint, Event, Millis, Now, PeerId, RequestId } from '../../node/boundary.ts';
 import type { Core } from '../../node/ports.ts';
@@ -31,6 +32,7 @@ export class Stranger implements Core {
   readonly #links: Link[] = [];
   /** What the next request hands over. */
   #todo: Action[] = [];
+  readonly #greets = new Set<DialId>();
   #nextDial = 1;
   #answered = 0;
 
@@ -52,15 +54,23 @@ export class Stranger implements Core {
     this.#todo.push(...actions);
   }
 
-  planDial(target: Endpoint): void {
+  /** `greets`: it introduces itself as soon as there is a link. */
+  planDial(target: Endpoint, greets: boolean): void {
     if (this.#links.length >= MAX_LINKS) return;
-    this.plan({ type: 'dial', dial: this.#nextDial++ as DialId, target: { transport: 'ws', ...target } });
+    const dial = this.#nextDial++ as DialId;
+    if (greets) this.#greets.add(dial);
+    this.plan({ type: 'dial', dial, target: { transport: 'ws', ...target } });
   }
 
   /** `piece`: size of the parts in which it leaves; 0 for whole. */
   planSend(peer: PeerId, bytes: Bytes, piece: number): void {
     const size = piece === 0 ? bytes.length : Math.max(piece, Math.ceil(bytes.length / 2000));
-    for (let at = 0; at < bytes.length; at += size) this.plan({ type: 'send', peer, bytes: bytes.subarray(at, at + size) });
+    for (let at = 0; at < bytes.length; at += size)
+      this.plan({ type: 'send', peer, bytes: bytes.subarray(at, at + size) });
+  }
+
+  planMessages(peer: PeerId, messages: readonly Message[]): void {
+    this.planSend(peer, concatBytes(...messages.map((message) => encodeMessage(message, regtest.magic))), 0);
   }
 
   circumstances(now: Now): Circumstances {
@@ -71,6 +81,9 @@ export class Stranger implements Core {
     switch (event.type) {
       case 'link-up':
         this.#links.push({ peer: event.peer, parser: new FrameParser(regtest.magic, 4_000_000), echoes: 0 });
+        if (event.dial !== undefined && this.#greets.delete(event.dial)) {
+          this.planMessages(event.peer, greeting(now.unix, BigInt(event.dial) + 500n, true));
+        }
         break;
       case 'link-down': {
         const at = this.#links.findIndex(({ peer }) => peer === event.peer);
@@ -103,12 +116,19 @@ export class Stranger implements Core {
     if (decoded.ok && decoded.value?.type === 'version') this.theirNonce = decoded.value.nonce;
     if (this.answers === 'none') return;
     if (this.answers === 'echo') {
+      // These would only end the link.
+      if (frame.command === 'wtxidrelay' || frame.command === 'sendaddrv2') return;
       if (link.echoes++ >= MAX_ECHOES) return;
-      return this.plan({ type: 'send', peer: link.peer, bytes: encodeFrame(regtest.magic, frame.command, frame.payload) });
+      return this.plan({
+        type: 'send',
+        peer: link.peer,
+        bytes: encodeFrame(regtest.magic, frame.command, frame.payload),
+      });
     }
     if (!decoded.ok || decoded.value === null || this.#answered++ > MAX_ANSWERS) return;
     const answers = this.#answer(decoded.value, this.answers === 'right', now);
-    for (const answer of answers) this.plan({ type: 'send', peer: link.peer, bytes: encodeMessage(answer, regtest.magic) });
+    for (const answer of answers)
+      this.plan({ type: 'send', peer: link.peer, bytes: encodeMessage(answer, regtest.magic) });
   }
 
   #answer(asked: Message, right: boolean, now: Now): Message[] {
@@ -135,9 +155,7 @@ export class Stranger implements Core {
           const isBlock = (item.kind & 0xff) === 2;
           const at = turn + i;
           if (isBlock) {
-            const block = right
-              ? blocks.find(({ header }) => header.hash === item.hash)
-              : blocks[at % blocks.length];
+            const block = right ? blocks.find(({ header }) => header.hash === item.hash) : blocks[at % blocks.length];
             return block === undefined ? { type: 'notfound', items: [item] } : { type: 'block', block };
           }
           const tx = right

@@ -63,7 +63,8 @@ export function runBatch(of: Target, seed: number, runs = of.runs, shrinkMs = 12
   const details = fc.check(property, { seed, numRuns: runs });
   const { numRuns, failed, counterexample, errorInstance } = details;
   if (!failed) return { cases: numRuns, slowestMs, failure: undefined };
-  const reason = errorInstance instanceof Error ? (errorInstance.stack ?? errorInstance.message) : String(errorInstance);
+  const reason =
+    errorInstance instanceof Error ? (errorInstance.stack ?? errorInstance.message) : String(errorInstance);
   return { cases: numRuns, slowestMs, failure: { case: counterexample?.[0], reason } };
 }
 

@@ -2,8 +2,9 @@
 import { decoderTargets } from './decoders.ts';
 import { sessionTargets } from './session.ts';
 import { runCase, type Target } from './target.ts';
+import { userTargets } from './users.ts';
 
-const all: readonly Target[] = [...decoderTargets, ...sessionTargets];
+const all: readonly Target[] = [...decoderTargets, ...userTargets, ...sessionTargets];
 
 export const targets: ReadonlyMap<string, Target> = new Map(all.map((one) => [one.name, one]));
 
