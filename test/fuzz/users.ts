@@ -5,10 +5,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { bytesToHex } from '#hash';
-import { encodeAddress } from '../../consensus/address.ts';
-import { encodeBlock, encodeHeader } from '../../consensus/block.ts';
+import { encodeAddress, scriptHash } from '../../consensus/address.ts';
+import { type Block, encodeBlock, encodeHeader } from '../../consensus/block.ts';
 import { regtest } from '../../consensus/params.ts';
-import { encodeTransaction, makeTransaction } from '../../consensus/transaction.ts';
+import { encodeTransaction, makeTransaction, type Transaction } from '../../consensus/transaction.ts';
 import { Network, SimNode } from '../../devnet/sim/network.ts';
 import type { RequestId, RpcOutcome, RpcParams } from '../../node/boundary.ts';
 import { Stratum, type StratumEffect, type StratumTemplate } from '../../node/mining/stratum.ts';
@@ -129,82 +129,120 @@ const descriptor = target<string>({
 // JSON-RPC
 
 const names = [...methods.keys()];
-/** The parameters of a method as its usage line names them. */
-function parameterNames(method: string): string[] {
-  const usage = methods.get(method)?.usage ?? '';
-  return usage
-    .split(' ')
-    .slice(1)
-    .flatMap((word) => /[a-z_0-9]+/i.exec(word)?.[0] ?? []);
+
+/** The parameters of a method, as its usage line shows them: `"blockhash"`, `nblocks`, `["psbt",...]`. */
+function parametersOf(method: string): string[] {
+  const words = (methods.get(method)?.usage ?? '').split(' ').slice(1);
+  return words.filter((word) => word !== '(' && word !== ')');
 }
 
-/** Values that mean something to some method. */
-const meaningful: fc.Arbitrary<Json> = fc.nat(10_000).map((n): Json => {
-  const { blocks, chain, transactions, lastPayment } = material();
-  const block = blocks[n % blocks.length];
-  const tx = transactions[n % transactions.length];
-  if (block === undefined || tx === undefined) throw new Error('no material');
-  const known = chain.blockAt(n % (chain.height + 1));
-  const input = { txid: chain.coinbase(3).txid, vout: n % 3 };
-  const choices: readonly Json[] = [
-    known.header.hash,
-    block.header.hash,
-    tx.txid,
-    lastPayment.txid,
-    bytesToHex(encodeTransaction(tx)),
-    bytesToHex(encodeTransaction(lastPayment)),
-    [bytesToHex(encodeTransaction(tx)), bytesToHex(encodeTransaction(lastPayment))],
-    bytesToHex(encodeBlock(block)),
-    bytesToHex(encodeHeader(block.header)),
-    address,
-    descriptors[n % descriptors.length] ?? '',
-    [{ desc: descriptors[n % descriptors.length] ?? '', range: n % 20 }],
-    somePsbts()[n % somePsbts().length] ?? '',
-    [somePsbts()[n % somePsbts().length] ?? '', somePsbts()[(n + 1) % somePsbts().length] ?? ''],
-    n % 120,
-    n % 4,
-    0.0001,
-    '0.5',
-    true,
-    [input],
-    input,
-    [input, { ...input, sequence: n }],
-    { [address]: 0.5 },
-    [{ [address]: 1 }, { data: '00' }],
-    [known.header.hash, tx.txid],
-    '127.0.0.1:20001',
-    'ws://127.0.0.1:20000/',
-    'add',
-    'start',
-    'onetry',
-    'none',
-    'hash_serialized_3',
-    { rules: ['segwit'] },
-    { rules: ['segwit'], mode: 'proposal', data: bytesToHex(encodeBlock(block)) },
-    { rules: ['segwit'], longpollid: `${known.header.hash}${n}` },
-    ['height', 'txs'],
-    bytesToHex(testKey(n % 4).script),
-    [address, bytesToHex(testKey(0).script)],
-  ];
-  return choices[n % choices.length] ?? null;
-});
-const argument = fc.oneof(
-  { weight: 4, arbitrary: meaningful },
-  { weight: 1, arbitrary: trap },
-  { weight: 1, arbitrary: spoiltJson(meaningful) },
-);
+/** What a parameter that is shown in that way means, and values that mean it, of which number `n` is taken. */
+const meanings: readonly (readonly [shown: RegExp, values: (n: number) => readonly Json[]])[] = [
+  [
+    /"vout"/,
+    (n) => {
+      const input = { txid: material().chain.coinbase(1 + (n % 9)).txid, vout: n % 2 };
+      return [[input], [input, { ...input, sequence: n, vout: 1 }], [{ ...input, txid: nthTransaction(n).txid }]];
+    },
+  ],
+  [/amount/, (n) => [{ [address]: n / 1000 }, [{ [address]: '0.5' }, { data: 'c0ffee' }], { data: '' }]],
+  [/"rawtx/, (n) => [[rawTransaction(n)], [rawTransaction(n), rawTransaction(n + 1)], [nthTransaction(n).txid], []]],
+  [/"desc"/, (n) => [[nthDescriptor(n)], [{ desc: nthDescriptor(n), range: [n % 5, n % 9] }], []]],
+  [/\["psbt/, (n) => [[nthPsbt(n), nthPsbt(n)], [nthPsbt(n), nthPsbt(n + 1)], [nthPsbt(n)]]],
+  [/psbt/, (n) => [nthPsbt(n)]],
+  [/hash_or_height/, (n) => [n % 120, knownHash(n)]],
+  [/blockhash/, (n) => [knownHash(n), knownHash(n), nthBlock(n).header.hash]],
+  [/txid/, (n) => [nthTransaction(n).txid, material().chain.coinbase(9).txid, coinbaseSpender()]],
+  [/scripthash/, (n) => [scriptHash(testKey(n % 3).script), [scriptHash(testKey(0).script)], []]],
+  [/hexstring/, (n) => [rawTransaction(n), rawTransaction(n), bytesToHex(testKey(n % 4).script)]],
+  [/hexdata/, (n) => [bytesToHex(encodeBlock(nthBlock(n))), bytesToHex(encodeHeader(nthBlock(n).header))]],
+  [/descriptor/, (n) => [nthDescriptor(n), withChecksum(`addr(${address})`)]],
+  [/address"|output/, () => [address, address, '127.0.0.1:20001']],
+  [/"node"/, () => ['127.0.0.1:20001', 'ws://127.0.0.1:20000/', 'wss://example.com/x']],
+  [/command/, (n) => ['add', 'remove', 'onetry', names[n % names.length] ?? '']],
+  [/action/, () => ['start', 'status', 'abort']],
+  [/links/, (n) => [{ links: [{ name: 'b', delay: n, jitter: n % 10, bandwidth: n + 1 }] }, { links: [] }]],
+  [
+    /names/,
+    () => [
+      { names: ['b'], endpoints: [] },
+      { names: [], endpoints: ['127.0.0.1:20001'] },
+    ],
+  ],
+  [
+    /rules/,
+    (n) => [
+      { rules: ['segwit'] },
+      { rules: ['segwit'], mode: 'proposal', data: bytesToHex(encodeBlock(nthBlock(n))) },
+      { rules: ['segwit'], longpollid: `${knownHash(n)}${n}` },
+    ],
+  ],
+  [/subnet|network"/, () => ['10.0.0.0/8', '127.0.0.1', '2001:db8::/32', 'ipv4']],
+  [/"/, () => ['', 'none', 'basic', 'height', 'add', 'economical', 'stats']],
+  [/./, (n) => [n % 4, n % 120, 0, 1, true, false, 0.0001 * n, -1]],
+];
+
+function nthBlock(n: number): Block {
+  const { blocks } = material();
+  return blocks[n % blocks.length] as Block;
+}
+
+function nthTransaction(n: number): Transaction {
+  const { transactions, lastPayment } = material();
+  return transactions[n % (transactions.length + 1)] ?? lastPayment;
+}
+
+const rawTransaction = (n: number) => bytesToHex(encodeTransaction(nthTransaction(n)));
+const nthDescriptor = (n: number) => descriptors[n % descriptors.length] ?? '';
+const nthPsbt = (n: number) => somePsbts()[n % somePsbts().length] ?? '';
+
+function knownHash(n: number): string {
+  const { chain } = material();
+  return chain.blockAt(n % (chain.height + 1)).header.hash;
+}
+
+/** Of the one payment that is in the pool at the start. */
+function coinbaseSpender(): string {
+  return spend([material().chain.coinbase(9)], [pay(testKey(2), 4_999_000_000n)]).txid;
+}
+
+function meant(shown: string, n: number): Json {
+  const values = meanings.find(([pattern]) => pattern.test(shown))?.[1](n) ?? [];
+  return values[n % Math.max(1, values.length)] ?? null;
+}
 
 interface Call {
   readonly method: string;
   readonly params: RpcParams;
 }
-const call: fc.Arbitrary<Call> = fc
-  .tuple(fc.constantFrom(...names), fc.array(argument, { maxLength: 4 }), fc.boolean())
-  .map(([method, values, named]): Call => {
-    if (!named) return { method, params: values };
-    const parameters = parameterNames(method);
-    return { method, params: Object.fromEntries(values.map((value, i) => [parameters[i] ?? `other${i}`, value])) };
+
+/** A parameter as it is meant, or a value that may be meant by another one, or a trap. */
+const argument = (shown: string): fc.Arbitrary<Json> => {
+  const right = fc.nat(10_000).map((n) => meant(shown, n));
+  const other = fc.tuple(fc.constantFrom(...names), fc.nat(10_000)).map(([method, n]) => {
+    const parameters = parametersOf(method);
+    return meant(parameters[n % Math.max(1, parameters.length)] ?? '', n);
   });
+  return fc.oneof(
+    { weight: 12, arbitrary: right },
+    { weight: 1, arbitrary: other },
+    { weight: 1, arbitrary: trap },
+    { weight: 2, arbitrary: spoiltJson(right) },
+  );
+};
+
+const call: fc.Arbitrary<Call> = fc.constantFrom(...names).chain((method) => {
+  const parameters = parametersOf(method);
+  return fc
+    .tuple(fc.tuple(...parameters.map(argument)), fc.nat(4), fc.nat(5), argument(''))
+    .map(([values, dropped, named, extra]): Call => {
+      const given: Json[] = values.slice(0, Math.max(0, values.length - Math.floor(dropped / 2)));
+      if (named === 1) given.push(extra);
+      if (named > 0) return { method, params: given };
+      const key = (i: number) => /[a-z_0-9]+/i.exec(parameters[i] ?? '')?.[0] ?? `other${i}`;
+      return { method, params: Object.fromEntries(given.map((value, i) => [key(i), value])) };
+    });
+});
 
 const rpc = target<readonly Call[]>({
   name: 'rpc',
