@@ -3,6 +3,8 @@
  * Afterwards the honest nodes must have one tip, pass on a block and a transaction, and have lost none of their peers.
  */
 import type { Hash } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { bytesToHex } from '#hash';
 import { encodeAddress } from '../../consensus/address.ts';
 import { regtest } from '../../consensus/params.ts';
@@ -67,6 +69,16 @@ class SessionRun {
       this.network.run(step.do === 'wait' ? step.ms : 20);
       this.#checkViolations();
     }
+  }
+
+  /** All strangers leave, and what only the simulation keeps is dropped. */
+  endRound(): void {
+    for (const { node, stranger } of this.#strangers) {
+      for (const peer of stranger.links) stranger.plan({ type: 'disconnect', peer, reason: 'the stranger leaves' });
+      void this.network.call(node, 'act');
+    }
+    this.network.run(100);
+    for (const node of this.#honest) node.notices.length = 0;
   }
 
   /** The network must be as good as it was. */
@@ -241,6 +253,46 @@ function otherEnd(node: SimNode, peer: PeerId): SimNode | undefined {
   return node.links.get(peer)?.other.end?.node;
 }
 
+/** Rounds until everything that is bounded has reached its bound, and those that follow. */
+const WARM_UP_ROUNDS = 100;
+const ROUNDS = 300;
+/** Bytes that a round may leave behind. What belongs to a link or a peer and is forgotten takes more. */
+const MAX_LEFT_PER_ROUND = 2000;
+
+/** The same steps again and again, on links that are closed and made again. */
+function checkGrowth(value: Session): void {
+  const run = new SessionRun(value);
+  // What honest people do makes the chain grow, and may.
+  const steps = value.steps.filter(
+    (step) => !['mine', 'pay', 'restart'].includes(step.do) && !(step.do === 'wait' && step.ms > 5000),
+  );
+  const rounds = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      run.run(steps);
+      run.endRound();
+    }
+  };
+  rounds(WARM_UP_ROUNDS);
+  const before = heldBytes();
+  rounds(ROUNDS);
+  const left = Math.round((heldBytes() - before) / ROUNDS);
+  demand(left <= MAX_LEFT_PER_ROUND, `each round leaves ${left} bytes behind`);
+  run.finish();
+}
+
+let collect: (() => void) | undefined;
+
+/** What is in memory and still needed. */
+function heldBytes(): number {
+  if (collect === undefined) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+  }
+  for (let i = 0; i < 3; i++) collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
 /** Greatest figures of all sessions so far, for whoever runs many. */
 export const sessionPeaks: Peaks = { actions: 0, waiting: 0, eventMs: 0 };
 
@@ -260,6 +312,7 @@ export const sessionTargets: readonly Target[] = [
     about: 'three honest nodes among strangers: nobody throws, grows, or punishes the honest',
     runs: 20,
     deadlineMs: 20_000,
+    share: 10,
     cases: session(40),
     check: (value) => void runSession(value),
   }),
@@ -273,5 +326,15 @@ export const sessionTargets: readonly Target[] = [
       const first = runSession(value);
       demand(runSession(value) === first, 'the second run went another way');
     },
+  }),
+  target<Session>({
+    name: 'growth',
+    about: 'the same steps hundreds of times: nothing is left behind',
+    runs: 1,
+    deadlineMs: 120_000,
+    share: 4,
+    longOnly: true,
+    cases: session(12),
+    check: checkGrowth,
   }),
 ];

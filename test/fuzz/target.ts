@@ -13,6 +13,10 @@ export interface Target<Case = unknown> {
   readonly runs: number;
   /** Longest that one case may take, in milliseconds. */
   readonly deadlineMs: number;
+  /** Of the time of a long run, in parts of what others have; 1 unless told. */
+  readonly share?: number;
+  /** Takes too long for every run of the tests. */
+  readonly longOnly?: boolean;
   /** Throws where the property does not hold. */
   check(value: Case): void;
 }
