@@ -34,10 +34,13 @@ export type Recipe =
   | { readonly say: 'addr' | 'addrv2'; readonly kind: number; readonly count: number; readonly age: number }
   | {
       readonly say: 'inv' | 'getdata' | 'notfound';
+      /** So many items, in turns; `fresh`: those behind the first turn are of things that nobody knows. */
       readonly items: readonly (readonly [kind: number, thing: number])[];
-      readonly times: number;
+      readonly count: number;
+      readonly fresh: boolean;
     }
-  | { readonly say: 'getheaders'; readonly locator: readonly number[]; readonly stop: number }
+  /** A locator of so many hashes, in turns. */
+  | { readonly say: 'getheaders'; readonly locator: readonly number[]; readonly count: number; readonly stop: number }
   | {
       readonly say: 'headers';
       readonly branch: number;
@@ -50,8 +53,8 @@ export type Recipe =
   | { readonly say: 'bytes'; readonly command: string; readonly payload: string };
 
 export type Step =
-  /** `greets`: introduces itself as an honest peer does. */
-  | { readonly do: 'open'; readonly who: number; readonly to: number; readonly greets: boolean }
+  /** So many links. `greets`: introduces itself as an honest peer does. */
+  | { readonly do: 'open'; readonly who: number; readonly to: number; readonly greets: boolean; readonly count: number }
   | { readonly do: 'close'; readonly who: number; readonly link: number }
   | { readonly do: 'hello'; readonly who: number; readonly link: number; readonly relay: boolean }
   /** Tells of the headers of a branch and sends its blocks, `unasked` or when it is asked. */
@@ -79,11 +82,21 @@ export type Step =
   /** Takes nothing of what the node sends any more, or takes it again. */
   | { readonly do: 'stall'; readonly who: number; readonly stalled: boolean }
   | { readonly do: 'wait'; readonly ms: number }
-  /** What honest people do meanwhile: mine a block, pay, start their node again. */
-  | { readonly do: 'mine' | 'pay' | 'restart'; readonly at: number };
+  /** What honest people do meanwhile: mine a block, pay, kill their node or end it in order, and start it again. */
+  | { readonly do: 'mine' | 'pay' | 'crash' | 'restart'; readonly at: number }
+  /** They ban the host of a stranger for an hour, or forgive it. */
+  | { readonly do: 'ban' | 'forgive'; readonly at: number; readonly who: number };
 
-export const STRANGERS = 3;
-export const HONEST = 3;
+/**
+ * Where they listen and come from: each has a netgroup of its own, and only what is not loopback is ever discouraged. All at
+ * the port of the network.
+ */
+export const HONEST_HOSTS = ['127.1.0.1', '20.1.0.1', '30.1.0.1'] as const;
+export const STRANGER_HOSTS = ['127.11.0.1', '40.1.0.1', '50.1.0.1'] as const;
+export const STRANGERS = STRANGER_HOSTS.length;
+export const HONEST = HONEST_HOSTS.length;
+const HOSTS = [...HONEST_HOSTS, ...STRANGER_HOSTS];
+export const PORT = regtest.defaultPort;
 
 const small = fc.nat(7);
 const thing = fc.nat(200);
@@ -106,7 +119,7 @@ const recipe = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       say: fc.constantFrom('addr', 'addrv2'),
-      kind: fc.nat(9),
+      kind: fc.nat(13),
       count: fc.constantFrom(0, 1, 2, 10, 11, 1000, 1001),
       age: fc.constantFrom(0, 60, 10_800, 3_000_000, -3600, -1e9),
     }),
@@ -118,12 +131,18 @@ const recipe = fc.oneof(
       items: fc.array(fc.tuple(fc.constantFrom(1, 2, 5, 0x40000001, 0x40000002, 0, 4, 0xffffffff), thing), {
         maxLength: 6,
       }),
-      times: fc.constantFrom(1, 1, 1, 20, 1000),
+      count: fc.constantFrom(1, 2, 3, 6, 20, 1000, 1000, 50_001),
+      fresh: fc.boolean(),
     }),
   },
   {
     weight: 4,
-    arbitrary: fc.record({ say: fc.constant('getheaders'), locator: fc.array(thing, { maxLength: 4 }), stop: thing }),
+    arbitrary: fc.record({
+      say: fc.constant('getheaders'),
+      locator: fc.array(thing, { maxLength: 4 }),
+      count: fc.constantFrom(1, 2, 3, 4, 101, 102),
+      stop: thing,
+    }),
   },
   {
     weight: 4,
@@ -162,7 +181,16 @@ const at = fc.nat(HONEST - 1);
 const link = fc.nat(3);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('open'), who, to: at, greets: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('open'),
+      who,
+      to: at,
+      greets: fc.boolean(),
+      count: fc.constantFrom(1, 1, 1, 1, 2, 20),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('close'), who, link }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('hello'), who, link, relay: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('offer'), who, link, branch: thing, unasked: fc.boolean() }) },
@@ -185,21 +213,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('stall'), who, stalled: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait'), ms: fc.constantFrom(1, 10, 100, 1000, 3000, 30_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('mine', 'pay', 'pay'), at }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('mine', 'pay', 'pay'), at }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('ban', 'forgive'), at, who }) },
 ) as fc.Arbitrary<Step>;
 
 /** Rare, because they take long: a node starts again, an hour goes by. */
 const slowStep: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ do: fc.constant('restart'), at }),
+  fc.record({ do: fc.constantFrom('crash', 'restart'), at }),
   fc.record({ do: fc.constant('wait'), ms: fc.constantFrom(61_000, 21 * 60_000) }),
 ) as fc.Arbitrary<Step>;
 
 /** Links first: without them nothing that follows means anything. */
 const opening = fc
-  .array(fc.record({ do: fc.constant('open' as const), who, to: at, greets: fc.constant(true) }), {
-    minLength: 1,
-    maxLength: 4,
-  })
+  .array(
+    fc.record({ do: fc.constant('open' as const), who, to: at, greets: fc.constant(true), count: fc.constant(1) }),
+    { minLength: 1, maxLength: 4 },
+  )
   .chain((opened) =>
     fc
       .constantFrom<Answers>('none', 'right', 'right', 'wrong', 'echo')
@@ -262,14 +291,20 @@ export function build(what: Exclude<Recipe, { say: 'bytes' }>, circumstances: Ci
     case 'inv':
     case 'getdata':
     case 'notfound': {
-      const items = what.items.map(([kind, thing]) => itemOf(from, kind, thing));
-      return { type, items: Array.from({ length: what.times }, () => items).flat() };
+      const known = what.items.map(([kind, thing]) => itemOf(from, kind, thing));
+      const items = Array.from({ length: known.length === 0 ? 0 : what.count }, (_, i): Inventory => {
+        const item = pick(known, i);
+        return what.fresh && i >= known.length ? { ...item, hash: unknownHash(1000 + i) } : item;
+      });
+      return { type, items };
     }
     case 'getheaders':
       return {
         type,
         version: PROTOCOL_VERSION,
-        locator: what.locator.map((thing) => blockHashOf(from, thing)),
+        locator: Array.from({ length: what.locator.length === 0 ? 0 : what.count }, (_, i) =>
+          blockHashOf(from, pick(what.locator, i)),
+        ),
         stop: what.stop === 0 ? ('0'.repeat(64) as BlockHash) : blockHashOf(from, what.stop),
       };
     case 'headers': {
@@ -338,32 +373,39 @@ function addressesOf(
     });
     switch (kind) {
       case 0:
-        return ip('127.0.0.1', 20_000 + (i % 6));
+        return ip(pick(HOSTS, i), PORT);
       case 1:
         return ip('127.0.0.1', 1024 + i);
       case 2:
-        return ip(`127.${i % 256}.${i >> 8}.1`, 18_444);
+        return ip(`127.${i % 256}.${i >> 8}.1`, PORT);
       case 3:
         return ip(`${1 + (i % 220)}.${i >> 8}.7.9`, 8333);
       case 4:
         return ip('0.0.0.0', 0);
       case 5:
-        return ip('127.0.0.1', 20_000 + (i % 6), 0n);
+        return ip(pick(HOSTS, i), PORT, 0n);
       case 6:
-        return ip(`2001:db8::${(i + 1).toString(16)}`, 1);
+        return ip(`2600:${(i + 1).toString(16)}::1`, 1);
       case 7:
-        return ip('127.0.0.1', 20_003 + (i % 3), 9n);
+        return ip(pick(STRANGER_HOSTS, i), PORT, 9n);
+      case 8:
+        // All in one netgroup, as many as somebody who rents a subnet has.
+        return ip(`60.1.${i >> 8}.${i % 256}`, PORT);
+      case 9:
+        return ip(pick(HOSTS, i), PORT + 1 + i);
       default:
-        if (ipOnly) return ip('255.255.255.255', 0xffff);
-        return {
-          network: kind === 8 ? 'torv3' : 'i2p',
-          host: (i + 1).toString(16).padStart(64, '0'),
-          port: 1,
-          services: 9n,
-          time,
-        };
+        if (ipOnly) return ip(`10.0.${i >> 8}.${i % 256}`, 0xffff);
+        return { ...otherNetwork(kind, i), services: 9n, time };
     }
   });
+}
+
+function otherNetwork(kind: number, i: number): Omit<GossipAddress, 'services' | 'time'> {
+  const hex = (i + 1).toString(16);
+  if (kind === 10) return { network: 'torv3', host: hex.padStart(64, '0'), port: 1 };
+  if (kind === 11) return { network: 'i2p', host: hex.padStart(64, '0'), port: 0 };
+  if (kind === 12) return { network: 'cjdns', host: `fc${hex.padStart(30, '0')}`, port: 1 };
+  return { network: 'wss', host: `n${i % 9}.example.com`, port: 443, path: `/${hex}` };
 }
 
 function itemOf(from: Material, kind: number, thing: number): Inventory {

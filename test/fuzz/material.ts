@@ -5,13 +5,15 @@
 import { bytesToHex } from '#hash';
 import { type Block, type BlockHeader, encodeBlock, makeHeader } from '../../consensus/block.ts';
 import type { BlockHash, Bytes, Txid } from '../../consensus/brand.ts';
+import { merkleRoot } from '../../consensus/merkle.ts';
 import { regtest } from '../../consensus/params.ts';
 import { encodeTransaction, type Transaction } from '../../consensus/transaction.ts';
-import { Network, SimNode } from '../../devnet/sim/network.ts';
+import { Network } from '../../devnet/sim/network.ts';
 import { MemoryBlockFiles, type MemoryStore } from '../../node/chain/memory-store.ts';
 import {
   carry,
   changed,
+  mine,
   outputOf,
   pay,
   type Spendable,
@@ -123,6 +125,8 @@ function make(): Material {
     chain.next({ tag: 'other script', outputs: [{ value: 0n, scriptPubKey: Uint8Array.of(0x51) }] }),
     { header: twin.header, transactions: [...twin.transactions].reverse() },
     { header: twin.header, transactions: [] },
+    withTransactions(twin, []),
+    withTransactions(twin, twin.transactions.slice(1)),
     { header: twin.header, transactions: [...twin.transactions, ...twin.transactions.slice(-1)] },
     twin,
     chain.next({ tag: 'late', time: place.time + 100_000_000 }),
@@ -161,6 +165,12 @@ function make(): Material {
   };
 }
 
+/** Its root and its work are right again. */
+function withTransactions({ header }: Block, transactions: readonly Transaction[]): Block {
+  const root = transactions.length === 0 ? header.merkleRoot : merkleRoot(transactions.map(({ txid }) => txid)).root;
+  return { header: mine({ ...header, merkleRoot: root }), transactions };
+}
+
 /** The same block by another name: no work is in it, and nobody has it. */
 function changedHeader({ header, transactions }: Block): Block {
   return { header: makeHeader({ ...header, nonce: header.nonce + 1 }), transactions };
@@ -178,11 +188,8 @@ class KeptBlockFiles extends MemoryBlockFiles {
 /** Lets a node take the chain once; each case gets a copy of what it stored. */
 function storeOf(chain: TestChain, startUnix: number): Material['stored'] {
   const network = new Network({ params: regtest, seed: 0, startUnix });
-  const node = new SimNode('base', { host: '127.0.0.1', port: 1 }, { pex: false });
   const files = new KeptBlockFiles();
-  node.blockFiles = files;
-  network.nodes.set(node.name, node);
-  network.start(node);
+  const node = network.add('base', { pex: false }, { blockFiles: files });
   for (const block of chain.blocks.slice(1)) {
     const refused = network.rpc<string | null>('base', 'submitblock', [bytesToHex(encodeBlock(block))]);
     if (refused !== null) throw new Error(refused);

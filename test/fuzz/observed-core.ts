@@ -18,13 +18,23 @@ export interface Bounds {
   readonly maxActions: number;
   /** Bytes that may wait for one peer. */
   readonly maxWaiting: number;
+  readonly maxEventMs: Millis;
 }
 
 /** Figures of all nodes of a case. */
 export interface Peaks {
   actions: number;
+  /** Bytes that waited for one peer. */
   waiting: number;
+  /** Wall time of one event. */
   eventMs: number;
+  /** Bytes that getpeerinfo shows for one peer, and addresses that one node knows. */
+  memory: number;
+  addresses: number;
+}
+
+export function noPeaks(): Peaks {
+  return { actions: 0, waiting: 0, eventMs: 0, memory: 0, addresses: 0 };
 }
 
 export class ObservedCore implements Core {
@@ -99,13 +109,15 @@ export class ObservedCore implements Core {
     } catch (error) {
       throw new Error(`${this.#name} threw at ${now.mono} ms on ${event.type}`, { cause: error });
     }
-    this.#peaks.eventMs = Math.max(this.#peaks.eventMs, performance.now() - start);
+    const took = performance.now() - start;
+    this.#peaks.eventMs = Math.max(this.#peaks.eventMs, took);
     this.#peaks.actions = Math.max(this.#peaks.actions, actions.length);
     this.#note(event, now);
     for (const action of actions) {
       this.#note(action, now);
       this.#look(action);
     }
+    if (took > this.#bounds.maxEventMs) this.#violate(`needed ${Math.round(took)} ms for one ${event.type}`);
     if (actions.length > this.#bounds.maxActions) this.#violate(`${actions.length} actions on one ${event.type}`);
     return actions;
   }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { hexToBytes } from '#hash';
 import { encodeAddress } from '../../consensus/address.ts';
 import { regtest } from '../../consensus/params.ts';
-import { Network, SimNode } from '../../devnet/sim/network.ts';
+import { Network, type SimNode } from '../../devnet/sim/network.ts';
 import type { MemoryStore } from '../../node/chain/memory-store.ts';
 import {
   decodeCoin,
@@ -38,18 +38,14 @@ function usedStore(): MemoryStore {
   const { startUnix, stored, transactions } = material();
   const network = new Network({ params: regtest, seed: 2, startUnix });
   const [node] = ['a', 'b', 'c'].map((name, i) => {
-    const one = new SimNode(name, { host: '127.0.0.1', port: 20_000 + i }, i === 0 ? {} : { peers: ['a'] });
-    Object.assign(one, stored());
-    network.nodes.set(name, one);
-    network.start(one);
-    return one;
+    return network.add(name, i === 0 ? {} : { peers: ['a'] }, stored());
   });
   if (node === undefined) throw new Error('no node');
   network.run(2000);
   const stranger = network.stranger(node);
   for (const message of greeting(startUnix, 5n, true)) stranger.send(encodeMessage(message, regtest.magic));
   network.run(100);
-  for (const kind of [2, 3, 6, 8]) {
+  for (const kind of [2, 3, 6, 13]) {
     const message = build({ say: 'addrv2', kind, count: 10, age: 60 }, { theirNonce: 0n, unix: startUnix });
     stranger.send(encodeMessage(message, regtest.magic));
   }
@@ -84,11 +80,9 @@ const start = target<readonly RowEdit[]>({
       if (row !== undefined) store.write([[row.key, applyEdits(row.value, edits)]]);
     }
     const network = new Network({ params: regtest, seed: 3, startUnix: startUnix + 100 });
-    const node = new SimNode('a', { host: '127.0.0.1', port: 20_000 }, {});
-    Object.assign(node, stored(), { store });
-    network.nodes.set(node.name, node);
+    let node: SimNode;
     try {
-      network.start(node);
+      node = network.add('a', {}, { ...stored(), store });
     } catch (error) {
       if (error instanceof StoreDamage) return;
       throw error;

@@ -9,33 +9,84 @@ import { bytesToHex } from '#hash';
 import { encodeAddress } from '../../consensus/address.ts';
 import { regtest } from '../../consensus/params.ts';
 import { encodeTransaction } from '../../consensus/transaction.ts';
-import { Network, SimNode } from '../../devnet/sim/network.ts';
+import { Network, type SimNode } from '../../devnet/sim/network.ts';
 import type { Millis, PeerId } from '../../node/boundary.ts';
 import { type Limits, localLimits } from '../../node/limits.ts';
 import type { Core } from '../../node/ports.ts';
 import { pay, spend, testKey } from '../support/chain-builder.ts';
-import { frameOf, HONEST, offerOf, type Session, STRANGERS, type Step, session } from './grammar.ts';
+import {
+  frameOf,
+  HONEST,
+  HONEST_HOSTS,
+  offerOf,
+  PORT,
+  pick,
+  type Session,
+  STRANGER_HOSTS,
+  STRANGERS,
+  type Step,
+  session,
+} from './grammar.ts';
 import { type Material, material } from './material.ts';
-import { newDigest, ObservedCore, type Peaks } from './observed-core.ts';
+import { newDigest, noPeaks, ObservedCore, type Peaks } from './observed-core.ts';
 import { greeting, Stranger } from './stranger.ts';
 import { demand, type Target, target } from './target.ts';
 
 /** Small, so that floods reach the bounds. */
-const limits: Limits = { ...localLimits, maxSendBufferBytes: 50_000 };
-/** Above the limit of the buffer: one message that was begun, and what is sent unasked. */
-const bounds = { maxActions: 3000, maxWaiting: limits.maxSendBufferBytes + 200_000 };
+const limits: Limits = {
+  ...localLimits,
+  maxInbound: 40,
+  maxMessageBytes: 2_000_000,
+  maxPartialBytes: 3_000_000,
+  maxSendBufferBytes: 50_000,
+  maxDiscouraged: 2,
+  newBuckets: 32,
+  triedBuckets: 8,
+  bucketSize: 8,
+  newBucketsPerSourceGroup: 8,
+  triedBucketsPerGroup: 4,
+  maxTriedCollisions: 4,
+  knownAddressesPerPeer: 200,
+  maxTxAnnouncementsPerPeer: 500,
+  knownTxPerPeer: 1000,
+};
+/** The longest piece in which bytes of a stranger come: a message, or a flood of small ones (grammar.ts). */
+const MAX_PIECE_BYTES = limits.maxMessageBytes + 200_000;
+const bounds = {
+  maxActions: 3000,
+  // Above the limit of the buffer: one message that was begun, and what is sent unasked.
+  maxWaiting: limits.maxSendBufferBytes + 200_000,
+  // Of a machine that is busy with something else: what takes as long as this is seen to grow with what comes.
+  maxEventMs: 3000,
+};
+/** What getpeerinfo may show as a peer's memory: what waits for it, what has come in part and behind that, what it knows. */
+const MAX_PEER_BYTES =
+  bounds.maxWaiting + limits.maxMessageBytes + MAX_PIECE_BYTES + 500 * limits.maxTxAnnouncementsPerPeer + 100_000;
+const MAX_NEW_ADDRESSES = limits.newBuckets * limits.bucketSize;
+const MAX_TRIED_ADDRESSES = limits.triedBuckets * limits.bucketSize;
 /** Until a block and a transaction have reached all honest nodes, whatever strangers promised and did not keep. */
 const RELAY_MS: Millis = 180_000;
 const SETTLE_MS: Millis = 20_000;
+const POLL_MS: Millis = 50;
+const BAN_SECONDS = 3600;
 
 interface Peer {
-  readonly id: number;
+  readonly id: PeerId;
+  readonly inbound: boolean;
+  readonly connection_type: string;
+  /** 0 until the handshake is complete. */
+  readonly version: number;
   readonly inflight: readonly number[];
+  readonly memory: number;
+}
+
+interface AddressCounts {
+  readonly all_networks: { readonly new: number; readonly tried: number };
 }
 
 class SessionRun {
   readonly network: Network;
-  readonly peaks: Peaks = { actions: 0, waiting: 0, eventMs: 0 };
+  readonly peaks: Peaks = noPeaks();
   readonly violations: string[] = [];
   readonly #digest: Hash = newDigest();
   readonly #material: Material;
@@ -47,19 +98,19 @@ class SessionRun {
   constructor({ seed }: Session) {
     this.#material = material();
     this.network = new Network({ params: regtest, seed, limits, startUnix: this.#material.startUnix });
-    for (let i = 0; i < HONEST; i++) {
-      const others = Array.from({ length: i }, (_, n) => `h${n}`);
-      const node = this.#place(`h${i}`, { peers: others });
-      Object.assign(node, this.#material.stored());
+    HONEST_HOSTS.forEach((host, i) => {
+      const peers = Array.from({ length: i }, (_, n) => `h${n}`);
+      const node = this.network.add(`h${i}`, { peers, endpoint: { host, port: PORT } }, this.#material.stored());
       this.#honest.push(node);
-      this.#start(node);
-    }
-    for (let i = 0; i < STRANGERS; i++) {
-      const node = this.#place(`s${i}`, {});
+      this.#observe(node);
+    });
+    STRANGER_HOSTS.forEach((host, i) => {
+      const node = this.network.add(`s${i}`, { endpoint: { host, port: PORT } });
+      this.network.kill(node);
       const stranger = new Stranger(this.#material);
       node.core = stranger;
       this.#strangers.push({ node, stranger, stalled: false });
-    }
+    });
     this.#waitForHonestLinks();
   }
 
@@ -67,6 +118,7 @@ class SessionRun {
     for (const step of steps) {
       this.#step(step);
       this.network.run(step.do === 'wait' ? step.ms : 20);
+      for (const node of this.#honest) this.#checkBounds(node);
       this.#checkViolations();
     }
   }
@@ -94,29 +146,39 @@ class SessionRun {
     network.rpc('h2', 'sendrawtransaction', [bytesToHex(encodeTransaction(lastPayment))]);
     const has = ({ name }: SimNode) => network.rpc<string[]>(name, 'getrawmempool').includes(lastPayment.txid);
     this.#until(() => this.#honest.every(has), 'the last payment everywhere');
-    for (const { name } of this.#honest) {
-      const peers = network.rpc<Peer[]>(name, 'getpeerinfo');
-      const most = limits.maxInbound + limits.maxOutboundFull + limits.maxOutboundBlockOnly + HONEST + 4;
-      demand(peers.length <= most, `${name} has ${peers.length} peers`);
-      for (const { id, inflight } of peers) {
-        demand(
-          inflight.length <= limits.blocksInFlightPerPeer,
-          `${name} has asked peer ${id} for ${inflight.length} blocks`,
-        );
-      }
-    }
+    for (const node of this.#honest) this.#checkBounds(node);
     this.#checkViolations();
     return this.#digest.copy().digest('hex');
   }
 
-  #place(name: string, options: SimNode['options']): SimNode {
-    const node = new SimNode(name, { host: '127.0.0.1', port: 20_000 + this.network.nodes.size }, options);
-    this.network.nodes.set(name, node);
-    return node;
+  /** What strangers can make a node hold: links, memory of each, blocks asked of each, addresses. */
+  #checkBounds({ name }: SimNode): void {
+    const peers = this.#peersOf(name);
+    const inbound = peers.filter((peer) => peer.inbound).length;
+    // A link that has to go is shown until it is gone.
+    demand(inbound <= 2 * limits.maxInbound, `${name} has ${inbound} inbound links`);
+    // Beyond the slots: a feeler, an extra link of each kind, and links that the user asked for.
+    const most = limits.maxOutboundFull + limits.maxOutboundBlockOnly + HONEST + 4;
+    const outbound = peers.length - inbound;
+    demand(outbound <= most, `${name} has ${outbound} outbound links`);
+    for (const { id, inflight, memory } of peers) {
+      const asked = inflight.length;
+      demand(asked <= limits.blocksInFlightPerPeer, `${name} has asked peer ${id} for ${asked} blocks`);
+      this.peaks.memory = Math.max(this.peaks.memory, memory);
+      demand(memory <= MAX_PEER_BYTES, `peer ${id} of ${name} takes ${memory} bytes`);
+    }
+    const addresses = this.network.rpc<AddressCounts>(name, 'getaddrmaninfo').all_networks;
+    this.peaks.addresses = Math.max(this.peaks.addresses, addresses.new + addresses.tried);
+    demand(addresses.new <= MAX_NEW_ADDRESSES, `${name} has heard of ${addresses.new} addresses`);
+    demand(addresses.tried <= MAX_TRIED_ADDRESSES, `${name} has reached ${addresses.tried} addresses`);
   }
 
-  #start(node: SimNode): void {
-    this.network.start(node);
+  #peersOf(name: string): Peer[] {
+    return this.network.rpc<Peer[]>(name, 'getpeerinfo');
+  }
+
+  /** From now on its core is watched. */
+  #observe(node: SimNode): void {
     const observed = new ObservedCore({
       core: node.core as Core,
       name: node.name,
@@ -139,31 +201,24 @@ class SessionRun {
     this.#observed.set(node, observed);
   }
 
-  /** Every two honest nodes have a link, and it must stay: at one end it was asked for by the user. */
+  /** Every two honest nodes have a link that the user of one asked for, and it must stay. */
   #waitForHonestLinks(): void {
-    const linked = (node: SimNode) =>
-      new Set(
-        [...node.links.keys()]
-          .map((peer) => otherEnd(node, peer))
-          .filter((other) => this.#honest.includes(other as SimNode)),
-      );
-    this.network.runUntil(
-      () => this.#honest.every((node) => linked(node).size === HONEST - 1 && this.#hasGreeted(node)),
-      SETTLE_MS,
-      'links between all honest nodes',
-    );
-    this.network.run(1000);
+    const { network } = this;
+    const asked = (node: SimNode) =>
+      this.#peersOf(node.name).filter((peer) => peer.connection_type === 'manual' && peer.version > 0);
+    const isLinked = () => this.#honest.every((node, i) => asked(node).length === i);
+    for (let waited = 0; !isLinked(); waited += POLL_MS) {
+      demand(waited < SETTLE_MS, 'the honest nodes have no links with each other');
+      network.run(POLL_MS);
+    }
+    network.run(1000);
     for (const node of this.#honest) {
-      for (const peer of node.links.keys()) {
-        const other = otherEnd(node, peer);
-        if (other !== undefined && this.#honest.includes(other)) this.#observed.get(node)?.pin(peer);
+      for (const { id } of asked(node)) {
+        const other = node.links.get(id)?.other;
+        this.#observed.get(node)?.pin(id);
+        if (other !== undefined && 'node' in other) this.#observed.get(other.node)?.pin(other.peer);
       }
     }
-  }
-
-  #hasGreeted(node: SimNode): boolean {
-    const greeted = node.notices.filter(({ kind }) => kind === 'peer').length;
-    return greeted >= HONEST - 1;
   }
 
   #step(step: Step): void {
@@ -182,26 +237,35 @@ class SessionRun {
         this.#call(step.at, 'sendrawtransaction', [bytesToHex(encodeTransaction(tx))]);
         return;
       }
+      case 'crash':
       case 'restart': {
         for (const observed of this.#observed.values()) observed.unpin();
-        const node = this.#honest[step.at % HONEST] as SimNode;
-        this.network.kill(node);
+        const node = pick(this.#honest, step.at);
+        if (step.do === 'crash') this.network.kill(node);
+        else this.network.stop(node);
         this.network.run(100);
         node.notices.length = 0;
-        this.#start(node);
+        this.network.start(node);
+        this.#observe(node);
         this.#waitForHonestLinks();
         return;
       }
+      case 'ban':
+        this.#call(step.at, 'setban', [pick(STRANGER_HOSTS, step.who), 'add', BAN_SECONDS]);
+        return;
+      case 'forgive':
+        this.#call(step.at, 'setban', [pick(STRANGER_HOSTS, step.who), 'remove']);
+        return;
       default:
         return this.#hostile(step);
     }
   }
 
   #call(at: number, method: string, params: readonly unknown[]): void {
-    void this.network.call(this.#honest[at % HONEST] as SimNode, method, params);
+    void this.network.call(pick(this.#honest, at), method, params);
   }
 
-  #hostile(step: Exclude<Step, { do: 'wait' | 'mine' | 'pay' | 'restart' }>): void {
+  #hostile(step: Exclude<Step, { do: 'wait' | 'mine' | 'pay' | 'crash' | 'restart' | 'ban' | 'forgive' }>): void {
     const one = this.#strangers[step.who % STRANGERS];
     if (one === undefined) return;
     const { node, stranger } = one;
@@ -209,7 +273,7 @@ class SessionRun {
     const peer = 'link' in step ? stranger.link(step.link) : undefined;
     switch (step.do) {
       case 'open':
-        stranger.planDial((this.#honest[step.to % HONEST] as SimNode).endpoint, step.greets);
+        for (let i = 0; i < step.count; i++) stranger.planDial(pick(this.#honest, step.to).endpoint, step.greets);
         break;
       case 'close':
         if (peer !== undefined) stranger.plan({ type: 'disconnect', peer, reason: 'the stranger leaves' });
@@ -250,7 +314,8 @@ class SessionRun {
 }
 
 function otherEnd(node: SimNode, peer: PeerId): SimNode | undefined {
-  return node.links.get(peer)?.other.end?.node;
+  const other = node.links.get(peer)?.other;
+  return other !== undefined && 'node' in other ? other.node : undefined;
 }
 
 /** Rounds until everything that is bounded has reached its bound, and those that follow. */
@@ -259,13 +324,33 @@ const ROUNDS = 300;
 /** Bytes that a round may leave behind. What belongs to a link or a peer and is forgotten takes more. */
 const MAX_LEFT_PER_ROUND = 2000;
 
+/** First the address tables are filled, by all strangers and with addresses of all kinds: they may be as large as that. */
+const FILLING: readonly Step[] = STRANGER_HOSTS.flatMap((_, who): Step[] => [
+  { do: 'open', who, to: who, greets: true, count: 1 },
+  ...[2, 3, 6, 8, 9, 13].flatMap((kind): Step[] => [
+    {
+      do: 'send',
+      who,
+      link: 0,
+      message: { say: 'addrv2', kind, count: 1000, age: 60 },
+      times: 1,
+      edits: [],
+      frameEdits: [],
+      piece: 0,
+    },
+    { do: 'wait', ms: 3000 },
+  ]),
+]);
+
 /** The same steps again and again, on links that are closed and made again. */
 function checkGrowth(value: Session): void {
   const run = new SessionRun(value);
   // What honest people do makes the chain grow, and may.
   const steps = value.steps.filter(
-    (step) => !['mine', 'pay', 'restart'].includes(step.do) && !(step.do === 'wait' && step.ms > 5000),
+    (step) => !['mine', 'pay', 'crash', 'restart'].includes(step.do) && !(step.do === 'wait' && step.ms > 5000),
   );
+  run.run(FILLING);
+  run.endRound();
   const rounds = (count: number) => {
     for (let i = 0; i < count; i++) {
       run.run(steps);
@@ -294,13 +379,13 @@ function heldBytes(): number {
 }
 
 /** Greatest figures of all sessions so far, for whoever runs many. */
-export const sessionPeaks: Peaks = { actions: 0, waiting: 0, eventMs: 0 };
+export const sessionPeaks: Peaks = noPeaks();
 
 function runSession(value: Session): string {
   const run = new SessionRun(value);
   run.run(value.steps);
   const digest = run.finish();
-  for (const name of ['actions', 'waiting', 'eventMs'] as const) {
+  for (const name of Object.keys(sessionPeaks) as (keyof Peaks)[]) {
     sessionPeaks[name] = Math.max(sessionPeaks[name], run.peaks[name]);
   }
   return digest;

@@ -17,7 +17,7 @@ import { type Material, unknownHash } from './material.ts';
 /** An echo that never ended would be a test of patience. */
 const MAX_ECHOES = 100;
 const MAX_ANSWERS = 3000;
-const MAX_LINKS = 8;
+const MAX_LINKS = 30;
 
 interface Link {
   readonly peer: PeerId;

@@ -9,7 +9,7 @@ import { encodeAddress, scriptHash } from '../../consensus/address.ts';
 import { type Block, encodeBlock, encodeHeader } from '../../consensus/block.ts';
 import { regtest } from '../../consensus/params.ts';
 import { encodeTransaction, makeTransaction, type Transaction } from '../../consensus/transaction.ts';
-import { Network, SimNode } from '../../devnet/sim/network.ts';
+import { Network } from '../../devnet/sim/network.ts';
 import type { RequestId, RpcOutcome, RpcParams } from '../../node/boundary.ts';
 import { Stratum, type StratumEffect, type StratumTemplate } from '../../node/mining/stratum.ts';
 import { TemplateMiner } from '../../node/mining/template-miner.ts';
@@ -253,14 +253,8 @@ const rpc = target<readonly Call[]>({
   check: (calls) => {
     const { startUnix, stored } = material();
     const network = new Network({ params: regtest, seed: 1, startUnix });
-    const [node] = ['a', 'b'].map((name, i) => {
-      const one = new SimNode(name, { host: '127.0.0.1', port: 20_000 + i }, i === 0 ? {} : { peers: ['a'] });
-      Object.assign(one, stored());
-      network.nodes.set(name, one);
-      network.start(one);
-      return one;
-    });
-    if (node === undefined) throw new Error('no node');
+    const node = network.add('a', {}, stored());
+    network.add('b', { peers: ['a'] }, stored());
     network.run(500);
     for (const { method, params } of calls) {
       const request = node.nextRequest as RequestId;
@@ -434,7 +428,12 @@ const template = target<readonly Json[]>({
       if (asked !== undefined) steps = miner.onTemplate(asked.id, read.value, now);
       const search = steps.find((step) => step.type === 'search');
       if (search?.type === 'search') {
-        const found = miner.onFound(search.work, { extraNonce: 1, time: search.work.timeAfter(1), nonce: 2 }, now);
+        const { version } = search.work.template;
+        const found = miner.onFound(
+          search.work,
+          { extraNonce: 1, time: search.work.timeAfter(1), version, nonce: 2 },
+          now,
+        );
         const submit = found.find((step) => step.type === 'submit');
         steps = submit === undefined ? found : miner.onSubmitted(submit.id, null, now);
       }
@@ -450,7 +449,7 @@ function checkWork(read: WorkTemplate, options: ConstructorParameters<typeof Wor
   const work = new Work(read, options);
   const time = work.timeAfter(30);
   demand(work.header(0xffffffff, time).length === 80, 'a header has 80 bytes');
-  const { hash, hex } = work.block({ extraNonce: 0, time, nonce: 0 });
+  const { hash, hex } = work.block({ extraNonce: 0, time, version: read.version, nonce: 0 });
   demand(/^[0-9a-f]{64}$/.test(hash) && /^([0-9a-f]{2})+$/i.test(hex), 'the block is no hex');
 }
 
