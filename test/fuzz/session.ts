@@ -130,7 +130,11 @@ class SessionRun {
       void this.network.call(node, 'act');
     }
     this.network.run(100);
-    for (const node of this.#honest) node.notices.length = 0;
+    for (const node of this.#honest) {
+      node.notices.length = 0;
+      // Of memory: what a crash would take back is no longer kept.
+      void node.store.flush();
+    }
   }
 
   /** The network must be as good as it was. */
@@ -325,22 +329,22 @@ const ROUNDS = 300;
 const MAX_LEFT_PER_ROUND = 2000;
 
 /** First the address tables are filled, by all strangers and with addresses of all kinds: they may be as large as that. */
-const FILLING: readonly Step[] = STRANGER_HOSTS.flatMap((_, who): Step[] => [
-  { do: 'open', who, to: who, greets: true, count: 1 },
+const FILLING: readonly Step[] = [
+  ...eachLink(({ who, link }) => ({ do: 'open', who, to: link, greets: true, count: 1 })),
+  { do: 'wait', ms: 1000 },
   ...[2, 3, 6, 8, 9, 13].flatMap((kind): Step[] => [
-    {
-      do: 'send',
-      who,
-      link: 0,
-      message: { say: 'addrv2', kind, count: 1000, age: 60 },
-      times: 1,
-      edits: [],
-      frameEdits: [],
-      piece: 0,
-    },
+    ...eachLink(({ who, link }) => {
+      const message = { say: 'addrv2', kind, count: 1000, age: 60 } as const;
+      return { do: 'send', who, link, message, times: 1, edits: [], frameEdits: [], piece: 0 };
+    }),
     { do: 'wait', ms: 3000 },
   ]),
-]);
+];
+
+/** A step for each link of strangers, of which every one has as many as there are honest nodes. */
+function eachLink(step: (of: { readonly who: number; readonly link: number }) => Step): Step[] {
+  return STRANGER_HOSTS.flatMap((_, who) => HONEST_HOSTS.map((_, link) => step({ who, link })));
+}
 
 /** The same steps again and again, on links that are closed and made again. */
 function checkGrowth(value: Session): void {
