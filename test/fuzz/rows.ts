@@ -2,11 +2,13 @@
  * Targets: rows of the store that cannot be what was written. Only StoreDamage may come of them, or the notice that says
  * so; never another exception, and never an endless start.
  */
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { hexToBytes } from '#hash';
 import { encodeAddress } from '../../consensus/address.ts';
 import { regtest } from '../../consensus/params.ts';
 import { Network, type SimNode } from '../../devnet/sim/network.ts';
+import type { Now } from '../../node/boundary.ts';
 import type { MemoryStore } from '../../node/chain/memory-store.ts';
 import {
   decodeCoin,
@@ -19,10 +21,17 @@ import {
   decodeUndo,
   TIP_KEY,
 } from '../../node/chain/schema.ts';
+import { AddressManager } from '../../node/discovery/address-manager.ts';
+import { ANCHORS_KEY, encodeAnchors, readAnchors } from '../../node/discovery/anchors.ts';
+import { localLimits } from '../../node/limits.ts';
 import { FeeDeltas } from '../../node/mempool/fee-deltas.ts';
 import { SavedTransactions } from '../../node/mempool/saved-transactions.ts';
+import { BANS_KEY, Bans } from '../../node/peer/bans.ts';
 import { StoreDamage } from '../../node/ports.ts';
+import { SeededRandom } from '../../node/random.ts';
 import { encodeMessage } from '../../node/wire/codec.ts';
+import { formatIp } from '../../node/wire/ip.ts';
+import { parseSubnet } from '../../node/wire/subnet.ts';
 import { testKey } from '../support/chain-builder.ts';
 import { applyEdits, type Edit, edit, spoilt } from './edits.ts';
 import { build } from './grammar.ts';
@@ -30,7 +39,7 @@ import { material } from './material.ts';
 import { greeting } from './stranger.ts';
 import { demand, type Target, target } from './target.ts';
 
-/** The rows of a node that has had peers, addresses, a payment of its own and a fee that was changed. */
+/** The rows of a node that has had peers, addresses, bans, anchors, a payment of its own and a fee that was changed. */
 let kept: MemoryStore | undefined;
 
 function usedStore(): MemoryStore {
@@ -51,7 +60,13 @@ function usedStore(): MemoryStore {
   }
   network.run(2000);
   network.rpc('a', 'prioritisetransaction', [transactions[0]?.txid, 0, 1000]);
+  for (const subnet of ['9.1.0.0/16', 'fd00::/8', '8.8.8.8']) network.rpc('a', 'setban', [subnet, 'add', 1000]);
   node.core?.handle({ type: 'stop' }, network.now);
+  const anchors = encodeAnchors([
+    { transport: 'ws', host: '20.1.0.1', port: 18_444 },
+    { transport: 'wss', host: 'example.com', port: 443, path: '/x' },
+  ]);
+  node.store.write([[ANCHORS_KEY, anchors]]);
   kept = node.store.snapshot();
   return kept;
 }
@@ -65,7 +80,7 @@ const start = target<readonly RowEdit[]>({
   deadlineMs: 10_000,
   cases: fc.array(
     fc.tuple(
-      fc.constantFrom('a', 'a', 'b', 'c', 'f', 'm', 'n', 'p', 't', 'u'),
+      fc.constantFrom('a', 'a', 'b', 'c', 'f', 'm', 'n', 'n', 'p', 't', 'u'),
       fc.nat(1000),
       fc.array(edit, { minLength: 1, maxLength: 3 }),
     ),
@@ -93,6 +108,7 @@ const start = target<readonly RowEdit[]>({
     for (const [method, params] of [
       ['getblockchaininfo', []],
       ['getnodeaddresses', [0]],
+      ['listbanned', []],
       ['gettxoutsetinfo', []],
       ['getrawmempool', [true]],
       ['invalidateblock', [tip]],
@@ -123,7 +139,40 @@ const readers: Readonly<Record<string, readonly [prefix: string, read: (key: str
     undo: ['u', (key, value) => decodeUndo(key, value)],
     deltas: ['f', (_, value) => new FeeDeltas(value)],
     saved: ['p', (key, value) => new SavedTransactions([{ key, value }])],
+    address: ['a', (key, value) => checkAddressRow(key, value)],
+    bans: [BANS_KEY, (_, value) => checkBans(value)],
+    anchors: [ANCHORS_KEY, (_, value) => encodeAnchors(readAnchors(value))],
   };
+
+const now: Now = { mono: 0, unix: 1_800_000_000 };
+
+/** What can be read can be used, and is written as something that can be read. */
+function checkAddressRow(key: string, value: Uint8Array): void {
+  const open = (rows: readonly { readonly key: string; readonly value: Uint8Array }[]) =>
+    new AddressManager({ limits: localLimits, params: regtest, random: new SeededRandom('row'), rows, own: [], now });
+  const manager = open([{ key, value }]);
+  manager.select({ exclude: () => false }, now);
+  manager.sample(now);
+  const rows = new Map([[key, value]]);
+  for (const [written, row] of manager.save()) {
+    if (row === null) rows.delete(written);
+    else rows.set(written, row);
+  }
+  const again = open([...rows].map(([written, row]) => ({ key: written, value: row })));
+  demand(isDeepStrictEqual(again.entries(), manager.entries()), 'it is another address when it was written');
+}
+
+function checkBans(saved: Uint8Array): void {
+  const bans = new Bans({ limits: localLimits, saved, now });
+  const list = bans.list(now);
+  for (const { subnet } of list) demand(bans.isBanned(formatIp(subnet), now), 'what is listed is not banned');
+  const one = parseSubnet('9.9.9.0/24');
+  if (one === undefined) throw new Error('no subnet');
+  bans.ban(one, now.unix + 1, now);
+  const written = bans.save().find(([key]) => key === BANS_KEY)?.[1];
+  const again = new Bans({ limits: localLimits, saved: written ?? undefined, now });
+  demand(isDeepStrictEqual(again.list(now), bans.list(now)), 'the bans are others when they were written');
+}
 
 interface Row {
   readonly reader: string;

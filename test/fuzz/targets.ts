@@ -1,11 +1,12 @@
 /** All targets, by name. */
 import { decoderTargets } from './decoders.ts';
+import { overlayTargets } from './overlay.ts';
 import { rowTargets } from './rows.ts';
 import { sessionTargets } from './session.ts';
 import { runCase, type Target } from './target.ts';
 import { userTargets } from './users.ts';
 
-const all: readonly Target[] = [...decoderTargets, ...rowTargets, ...userTargets, ...sessionTargets];
+const all: readonly Target[] = [...decoderTargets, ...overlayTargets, ...rowTargets, ...userTargets, ...sessionTargets];
 
 export const targets: ReadonlyMap<string, Target> = new Map(all.map((one) => [one.name, one]));
 
