@@ -175,10 +175,14 @@ export class Network {
     return { mono: this.#mono, unix: start + Math.floor(this.#mono / 1000) };
   }
 
-  /** Adds a node and starts it. */
-  add(name: string, options: SimNodeOptions = {}): SimNode {
+  /** Adds a node and starts it, on what it has stored if that is given. */
+  add(
+    name: string,
+    options: SimNodeOptions = {},
+    stored: Partial<Pick<SimNode, 'store' | 'blockFiles'>> = {},
+  ): SimNode {
     const endpoint = options.endpoint ?? { host: '127.0.0.1', port: 20_000 + this.nodes.size };
-    const node = new SimNode(name, endpoint, options);
+    const node = Object.assign(new SimNode(name, endpoint, options), stored);
     this.#claim(endpoint, node);
     this.nodes.set(name, node);
     this.start(node);

@@ -73,7 +73,7 @@ export function readWorkTemplate(answer: unknown): Result<WorkTemplate, string> 
     coinbaseValue: whole('coinbasevalue'),
     commitment: commitment === undefined ? undefined : hexToBytes(hex('default_witness_commitment')),
     transactions: list.filter(isTransaction),
-    longPollId: String(longPollId),
+    longPollId: typeof longPollId === 'string' ? longPollId : '',
   };
   if (problems.length === 0 && targetOf(template.bits) === 0n) problems.push('bits');
   return problems.length === 0 ? ok(template) : fail(`its template has no usable ${problems.join(', ')}`);
