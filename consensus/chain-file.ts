@@ -6,6 +6,7 @@ import { bytesToHex, hexToBytes, sha256 } from '#hash';
 import { fail, ok, type Result } from './brand.ts';
 import { findGenesisNonce, MAX_GENESIS_TEXT, MAX_NONCE, makeGenesis } from './genesis.ts';
 import { type ChainParams, COIN, MAX_MONEY, networkByName, networkNames, vinenet } from './params.ts';
+import { parseUrl } from './parse-url.ts';
 import { decodeCompact, encodeCompact } from './pow.ts';
 
 /** The half-life must span so many blocks, or the difficulty follows chance. */
@@ -347,7 +348,7 @@ function isSeed(text: string): boolean {
   const [, transport, digits = '1', path = '/'] = match;
   const port = Number(digits);
   if (port < 1 || port > MAX_PORT) return false;
-  return transport?.toLowerCase() === 'tcp' ? path === '/' : URL.canParse(text);
+  return transport?.toLowerCase() === 'tcp' ? path === '/' : parseUrl(text) !== undefined;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

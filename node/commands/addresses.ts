@@ -1,5 +1,6 @@
 /** Network addresses as people write them in options. */
 import type { ChainParams } from '../../consensus/params.ts';
+import { parseUrl } from '../../consensus/parse-url.ts';
 import type { DialTarget, Endpoint } from '../boundary.ts';
 import { isRoutable } from '../discovery/address-rules.ts';
 import { parseDialTarget } from '../rpc/dial-target.ts';
@@ -65,7 +66,7 @@ export function readAnnounce(text: string, params: ChainParams): DialTarget {
 
 /** `https://host[:port]` as browsers name the origin of a page. */
 export function readOrigin(text: string): string {
-  const origin = /^https?:\/\/[^/?#@\s]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text).origin : undefined;
+  const origin = /^https?:\/\/[^/?#@\s]+\/?$/i.test(text) ? parseUrl(text)?.origin : undefined;
   if (origin !== undefined) return origin;
   throw usageError(
     `--allow-origin: "${text}" is no origin of a page`,

@@ -1,5 +1,6 @@
 /** Addresses of nodes as people write them. */
 import { fail, ok, type Result } from '../../consensus/brand.ts';
+import { parseUrl } from '../../consensus/parse-url.ts';
 import type { DialTarget, Transport } from '../boundary.ts';
 
 const MAX_LENGTH = 300;
@@ -20,7 +21,7 @@ export function parseDialTarget(text: string, defaultPort: number): Result<DialT
   if (port < 1 || port > 65535 || (transport === 'tcp' && path !== undefined && path !== '/')) return fail(NO_ADDRESS);
   // A WebSocket cannot be made of these.
   if (path?.includes('#')) return fail('has a "#", which no address of a node has');
-  if (transport !== 'tcp' && !URL.canParse(text)) return fail('is no valid URL');
+  if (transport !== 'tcp' && parseUrl(text) === undefined) return fail('is no valid URL');
   const target = { transport, host, port };
   return ok(path === undefined || path === '/' ? target : { ...target, path });
 }

@@ -1,3 +1,5 @@
+import { parseUrl } from '../../consensus/parse-url.ts';
+
 /**
  * Which pages may be peers. A page in a browser always names its origin; without this check any page on the internet could
  * use the nodes in its visitor's house.
@@ -12,8 +14,8 @@ export class Origins {
 
   allow(origin: string | undefined): boolean {
     if (origin === undefined || this.#allowed.has(origin)) return true;
-    if (!URL.canParse(origin)) return false;
-    const { hostname } = new URL(origin);
+    const hostname = parseUrl(origin)?.hostname;
+    if (hostname === undefined) return false;
     return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
   }
 }

@@ -25,7 +25,14 @@ export function clientContext(authorities: string): SecureContext {
 /** The certificates in a PEM text, in order. Throws if one cannot be read. */
 export function readCertificates(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
+  return blocks.map((block) => {
+    const certificate = new X509Certificate(block);
+    const times = [certificate.validFrom, certificate.validTo];
+    // OpenSSL reads it all the same, and no peer would ever accept it.
+    if (times.some((time) => Number.isNaN(Date.parse(time))))
+      throw new Error('the time for which it is valid is no time');
+    return certificate;
+  });
 }
 
 /** Why a dial over TLS failed: what is wrong with the certificate where that is the cause. */

@@ -6,4 +6,8 @@ describe('found by fuzzing', () => {
   test('a template whose long poll id is an object without toString is refused, and no exception', () => {
     replay('template', [{ longpollid: { toString: null } }]);
   });
+
+  test('an origin that URL.canParse accepts and URL does not is refused, and no exception', () => {
+    replay('option', 'ws:\u00c3//');
+  });
 });
