@@ -324,8 +324,8 @@ class AddressRun {
       limits: smallTables,
       params: this.#params,
       random: new SeededRandom(`addresses ${this.#starts++}`),
-      rows: [...(this.#rows ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value })),
-      own: this.#own ?? [],
+      rows: [...this.#rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => ({ key, value })),
+      own: this.#own,
       now: this.#now(),
     });
   }
