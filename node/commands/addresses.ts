@@ -3,6 +3,7 @@ import type { ChainParams } from '../../consensus/params.ts';
 import type { DialTarget, Endpoint } from '../boundary.ts';
 import { isRoutable } from '../discovery/address-rules.ts';
 import { parseDialTarget } from '../rpc/dial-target.ts';
+import { readUrl } from '../runtime/origins.ts';
 import { gossipAddress } from '../wire/address.ts';
 import { usageError } from './cli.ts';
 
@@ -65,7 +66,7 @@ export function readAnnounce(text: string, params: ChainParams): DialTarget {
 
 /** `https://host[:port]` as browsers name the origin of a page. */
 export function readOrigin(text: string): string {
-  const origin = /^https?:\/\/[^/?#@\s]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text).origin : undefined;
+  const origin = /^https?:\/\/[^/?#@\s]+\/?$/i.test(text) ? readUrl(text)?.origin : undefined;
   if (origin !== undefined) return origin;
   throw usageError(
     `--allow-origin: "${text}" is no origin of a page`,

@@ -169,10 +169,7 @@ const certificate = target<string>({
       demand(String((error as Error).message).length > 0, 'it is refused without a reason');
       return;
     }
-    for (const one of read) {
-      one.checkHost('localhost');
-      demand(!Number.isNaN(Date.parse(one.validTo)), `it is valid to ${one.validTo}`);
-    }
+    for (const one of read) one.checkHost('localhost');
   },
 });
 
