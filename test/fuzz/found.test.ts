@@ -1,5 +1,6 @@
 /** What the fuzzer has found: cases that failed once, as small as it could make them. */
-import { describe, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { Origins } from '../../node/runtime/origins.ts';
 import { replay } from './targets.ts';
 
 describe('found by fuzzing', () => {
@@ -7,7 +8,10 @@ describe('found by fuzzing', () => {
     replay('template', [{ longpollid: { toString: null } }]);
   });
 
-  test('an origin that URL.canParse accepts and URL does not is refused, and no exception', () => {
-    replay('option', 'ws:\u00c3//');
+  // Node's URL.canParse takes such a text for UTF-8 once it is called so often that it is compiled, and new URL does not.
+  test('an origin with bytes that are UTF-8 and no URL is refused, however often it comes', () => {
+    const origins = new Origins([]);
+    for (let i = 0; i < 30_000; i++) expect(origins.allow('ws:\u00c3\u0080//')).toBe(false);
+    replay('option', 'ws:\u00c3\u0080//');
   });
 });
