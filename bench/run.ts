@@ -10,6 +10,7 @@ interface Bench {
 }
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  attack: () => import('./attack.ts'),
   'connect-block': () => import('./connect-block.ts'),
   devnet: () => import('./devnet.ts'),
   difficulty: () => import('./difficulty.ts'),
