@@ -15,7 +15,13 @@ import { localLimits } from '../node/limits.ts';
 import type { Order, Outcome, Told } from './attacker.ts';
 import { type Attack, attacks, isFabricated } from './attacks.ts';
 import { figure, median, processorSeconds, residentMegabytes, sleep } from './figures.ts';
-import { type HonestNetwork, type Latencies, type PeerInfo, withHonestNetwork } from './honest-network.ts';
+import {
+  type HonestNetwork,
+  type Latencies,
+  type LogLine,
+  type PeerInfo,
+  withHonestNetwork,
+} from './honest-network.ts';
 
 export const about = 'attacks on one node of an honest network [--seconds 5] [names of attacks]';
 
@@ -47,6 +53,7 @@ interface Result extends Watched, Outcome {
   readonly attack: Attack;
   readonly latencies: Latencies;
   readonly reasons: string;
+  readonly logKilobytes: number;
   /** Fabricated addresses in the table of the attacked node, and the most in that of another one. */
   readonly addresses: number;
   readonly passedOn: number;
@@ -128,7 +135,7 @@ async function underAttack(
   seconds: number,
   stop: AbortSignal,
 ): Promise<Result> {
-  const logged = network.logOfHub().length;
+  network.takeLog();
   const order: Order = { attack: name, port: network.hubPort, seconds, blocks: network.largeBlocks.slice(0, 10) };
   // Options of this process, such as a profiler's, are none of the attacker's.
   const child = fork(ATTACKER, [JSON.stringify(order)], { execArgv: [] });
@@ -146,10 +153,11 @@ async function underAttack(
       over,
     ]);
     const addresses = await Promise.all(network.nodes.map(({ client }) => fabricated(client)));
+    const log = network.takeLog();
     return {
       ...watched,
       ...told,
-      ...{ name, attack, latencies, reasons: reasonsOf(network.logOfHub().slice(logged)) },
+      ...{ name, attack, latencies, reasons: reasonsOf(log.lines), logKilobytes: log.bytes / 1024 },
       addresses: addresses[0] as number,
       passedOn: Math.max(...addresses.slice(1)),
     };
@@ -214,7 +222,7 @@ async function fabricated(client: { call(method: string, params: readonly unknow
 }
 
 /** Why the attacked node has ended links, the most frequent first. */
-function reasonsOf(log: ReturnType<HonestNetwork['logOfHub']>): string {
+function reasonsOf(log: readonly LogLine[]): string {
   const counts = new Map<string, number>();
   for (const { message, reason = '' } of log) {
     if (message !== 'peer-gone' && message !== 'misbehaved') continue;
@@ -259,6 +267,7 @@ const COLUMNS: readonly (readonly [name: string, width: number])[] = [
   ['sent MB', 8],
   ['addr', 6],
   ['told', 6],
+  ['log KB', 8],
 ];
 
 function printHeader(): void {
@@ -290,6 +299,7 @@ function printRow(result: Result, quiet: Latencies): void {
     result.megabytesSent.toFixed(1),
     String(result.addresses),
     String(result.passedOn),
+    result.logKilobytes.toFixed(0),
   ];
   process.stdout.write(`${row(cells)} ${result.reasons}\n`);
 }

@@ -2,7 +2,7 @@
  * A small honest network of real processes, and steady traffic over it: some nodes that are linked with one in the middle
  * alone, so that whatever one of them tells the others goes through that one. Owns the processes and their folder.
  */
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytesToHex } from '#hash';
@@ -24,6 +24,7 @@ const POLL_MS = 2;
 /** Between two acts of the traffic. */
 const PAUSE_MS = 40;
 const PAYMENTS_PER_BLOCK = 3;
+const MAX_LOG_READ = 64 * 1024 * 1024;
 const MINER = encodeAddress(COIN_SCRIPT.subarray(2), regtest.hrp);
 
 export interface PeerInfo {
@@ -32,6 +33,11 @@ export interface PeerInfo {
   readonly inbound: boolean;
   readonly connection_type: string;
   readonly memory: number;
+}
+
+export interface LogLine {
+  readonly message: string;
+  readonly reason?: string;
 }
 
 /** Milliseconds that payments and blocks have taken to reach all. */
@@ -47,8 +53,8 @@ export class HonestNetwork {
   readonly spokes: readonly RunningNode[];
   /** The largest blocks first. */
   readonly largeBlocks: readonly BlockHash[];
-  readonly #folder: string;
   readonly #log: number;
+  #logRead = 0;
   #coins: BenchCoin[];
   /** Ids of the links of the spokes with the hub, as these number them. */
   #links: readonly (number | undefined)[] = [];
@@ -63,22 +69,24 @@ export class HonestNetwork {
     await submitBlocks(hub.client, blocks);
     await hub.client.call('generatetoaddress', [MORE_BLOCKS, MINER]);
     const largest = [...blocks].sort((a, b) => b.transactions.length - a.transactions.length);
-    const given = ['--connect', `ws://127.0.0.1:${port}`, '--max-outbound', '0'];
+    const given = ['--connect', `ws://127.0.0.1:${port}`];
     const spokes: RunningNode[] = [];
     for (let i = 0; i < SPOKES; i++) {
       const spoke = await startLoggedNode('ignore', join(folder, `spoke${i}`), ...given);
       nodes.push(spoke);
       spokes.push(spoke);
     }
+    // Whatever is learned of the others, nothing leads around the hub.
+    const endpoints = await Promise.all(spokes.map(async (spoke) => `127.0.0.1:${await peerPort(spoke)}`));
+    for (const { client } of spokes) await client.call('setdeny', [{ endpoints }]);
     const largeBlocks = largest.map(({ header }) => header.hash);
-    const network = new HonestNetwork({ folder, log, hub, port, spokes, largeBlocks, coins: [...coins] });
+    const network = new HonestNetwork({ log, hub, port, spokes, largeBlocks, coins: [...coins] });
     await network.untilAgreed(3 * PATIENCE_MS);
     network.#links = await network.#linkIds();
     return network;
   }
 
   private constructor(parts: {
-    readonly folder: string;
     readonly log: number;
     readonly hub: RunningNode;
     readonly port: number;
@@ -86,7 +94,6 @@ export class HonestNetwork {
     readonly largeBlocks: readonly BlockHash[];
     readonly coins: BenchCoin[];
   }) {
-    this.#folder = parts.folder;
     this.#log = parts.log;
     this.hub = parts.hub;
     this.hubPort = parts.port;
@@ -99,10 +106,15 @@ export class HonestNetwork {
     return [this.hub, ...this.spokes];
   }
 
-  /** What the hub has logged so far, a value for each line. */
-  logOfHub(): { readonly message: string; readonly reason?: string }[] {
-    const lines = readFileSync(join(this.#folder, 'hub.log'), 'utf8').split('\n');
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
+  /** What the hub has logged since the last call, a value for each line; and how many bytes that is. */
+  takeLog(): { readonly bytes: number; readonly lines: readonly LogLine[] } {
+    const bytes = fstatSync(this.#log).size - this.#logRead;
+    // It can be as long as an attacker likes.
+    const read = Buffer.alloc(Math.min(bytes, MAX_LOG_READ));
+    readSync(this.#log, read, 0, read.length, this.#logRead);
+    this.#logRead += bytes;
+    const whole = read.subarray(0, read.lastIndexOf(10) + 1).toString();
+    return { bytes, lines: whole.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as LogLine])) };
   }
 
   /** Pays and mines in turn until `isOver`. Throws where something does not reach all in time. */
