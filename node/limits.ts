@@ -214,7 +214,7 @@ export const internetLimits: Limits = {
   maxSendBufferBytes: 1_000_000,
   maxJunkPerMinute: 1000,
   readPerTurn: 64,
-  readPerTurnOfAll: 512,
+  readPerTurnOfAll: 256,
   minReadPerTurn: 4,
   servedPerTurn: 500,
   dialIntervalMs: 500,

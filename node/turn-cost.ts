@@ -7,14 +7,19 @@
 /** Bytes of a message for each further unit. */
 const BYTES_PER_UNIT = 16_384;
 const LIST_BYTES_PER_UNIT = 1024;
+/** Each header is hashed, and its work is added up. */
+const HEADER_BYTES_PER_UNIT = 256;
 /** Bytes that are sent: a peer can ask for a thousand times what its question has. */
 const SENT_BYTES_PER_UNIT = 4096;
 
-const LISTS: ReadonlySet<string> = new Set(['addr', 'addrv2', 'inv', 'getdata', 'notfound', 'headers']);
+const bytesPerUnit: ReadonlyMap<string, number> = new Map([
+  ...['addr', 'addrv2', 'inv', 'getdata', 'notfound'].map((command) => [command, LIST_BYTES_PER_UNIT] as const),
+  ['headers', HEADER_BYTES_PER_UNIT],
+]);
 
 /** Of a message that came, with a payload of so many bytes. */
 export function receivedCost(command: string, bytes: number): number {
-  return 1 + Math.floor(bytes / (LISTS.has(command) ? LIST_BYTES_PER_UNIT : BYTES_PER_UNIT));
+  return 1 + Math.floor(bytes / (bytesPerUnit.get(command) ?? BYTES_PER_UNIT));
 }
 
 /** Of a message that is sent. */
