@@ -1197,7 +1197,12 @@ export class GrapevineNode implements Core {
       learned:
         link.kind === 'inbound' || link.kind === 'manual' ? link.kind : link.kind === 'addr-fetch' ? 'seed' : 'gossip',
       netgroup: link.netgroup,
-      memoryBytes: this.#buffers.size(peer) + link.heldBytes + this.overlay.memory(peer) + this.#relay.memory(peer),
+      memoryBytes:
+        this.#buffers.size(peer) +
+        link.heldBytes +
+        this.#serving.memory(peer) +
+        this.overlay.memory(peer) +
+        this.#relay.memory(peer),
       exchangesAddresses: this.overlay.exchangesAddresses(peer),
       connectedAt: link.connectedAt,
       lastSend: link.lastSend,
