@@ -18,11 +18,20 @@ export interface RunningNode {
 }
 
 /** A node of ours with default settings on free ports, once it has said that it is ready. */
-export async function startNode(datadir: string, ...args: readonly string[]): Promise<RunningNode> {
+export function startNode(datadir: string, ...args: readonly string[]): Promise<RunningNode> {
+  return startLoggedNode('ignore', datadir, ...args);
+}
+
+/** The same, with its log in an open file. It ends with this process, however that ends. */
+export async function startLoggedNode(
+  log: number | 'ignore',
+  datadir: string,
+  ...args: readonly string[]
+): Promise<RunningNode> {
   const given = ['node', '--json', '--datadir', datadir, '--rpc', '127.0.0.1:0', '--listen', 'ws://127.0.0.1:0'];
   // Options of ours are options of theirs: `node --cpu-prof dist/bench/run.js …` profiles the node too.
-  const command = [...process.execArgv, PROGRAM, ...given, ...args];
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const command = [...process.execArgv, PROGRAM, ...given, '--exit-with-parent', ...args];
+  const child = spawn(process.execPath, command, { stdio: ['pipe', 'pipe', log] });
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
   const [line] = (await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => [])])) as [string?];
   if (line === undefined) throw new Error(`the node ended with code ${child.exitCode}`);

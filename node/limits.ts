@@ -31,9 +31,16 @@ export interface Limits {
   readonly maxSendBufferBytes: number;
   /** Unknown, unreadable or wrongly summed messages that one peer may send in a minute before it is dropped. */
   readonly maxJunkPerMinute: number;
-  /** What may be read from one peer in one turn: each message costs one, and one more per 16 KB. The rest waits. */
+  /**
+   * What one peer may cost in one turn, which ends with the next tick: each message that it sends one unit and more for its
+   * size, and what it is sent for that by its size (node/turn-cost.ts). The rest waits.
+   */
   readonly readPerTurn: number;
-  /** Items of a getdata that are answered in one turn. */
+  /** The same of all peers together that are behind: with many of them each has less. */
+  readonly readPerTurnOfAll: number;
+  /** But not less than this. */
+  readonly minReadPerTurn: number;
+  /** Items of a getdata that are answered to one peer in one turn. */
   readonly servedPerTurn: number;
 
   // Dialling
@@ -207,6 +214,8 @@ export const internetLimits: Limits = {
   maxSendBufferBytes: 1_000_000,
   maxJunkPerMinute: 1000,
   readPerTurn: 64,
+  readPerTurnOfAll: 256,
+  minReadPerTurn: 4,
   servedPerTurn: 500,
   dialIntervalMs: 500,
   dialTimeoutMs: 5 * SECOND,

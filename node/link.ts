@@ -29,6 +29,10 @@ export class Link {
   #frames: Iterator<Frame, void> | undefined;
   /** Length of the piece that is being read. */
   #reading = 0;
+  /** The turn that the two numbers are of: what was spent of its budget, and items that were served. */
+  #turn = 0;
+  #spent = 0;
+  #served = 0;
   readonly connectedAt: UnixSeconds;
   readonly connectedMs: Millis;
   /** How it was dialled; undefined for inbound links. */
@@ -80,6 +84,32 @@ export class Link {
   onNewBlock(now: Now): void {
     this.lastBlock = now.unix;
     this.lastBlockMs = now.mono;
+  }
+
+  /** What the link has cost in that turn, in the units of `limits.readPerTurn`. */
+  spent(turn: number): number {
+    this.#begin(turn);
+    return this.#spent;
+  }
+
+  spend(turn: number, units: number): void {
+    this.#begin(turn);
+    this.#spent += units;
+  }
+
+  /** Counts an item that the peer has asked for. False if it has had as many in that turn as it may. */
+  serveOne(turn: number, most: number): boolean {
+    this.#begin(turn);
+    if (this.#served >= most) return false;
+    this.#served++;
+    return true;
+  }
+
+  #begin(turn: number): void {
+    if (turn === this.#turn) return;
+    this.#turn = turn;
+    this.#spent = 0;
+    this.#served = 0;
   }
 
   /** Takes a piece of the stream. Its frames come out of `nextFrame`. */

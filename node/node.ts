@@ -60,6 +60,7 @@ import { ChainWatch } from './sync/chain-watch.ts';
 import { HeaderSync } from './sync/header-sync.ts';
 import { Serving } from './sync/serving.ts';
 import { TransactionFlow } from './transaction-flow.ts';
+import { receivedCost, sentCost } from './turn-cost.ts';
 import { decodeMessage, encodeMessage } from './wire/codec.ts';
 import { encodeFrame, FRAME_HEADER_SIZE, type Frame } from './wire/frame.ts';
 import {
@@ -82,8 +83,6 @@ const CAUGHT_UP_BLOCKS = 24;
 /** Chain steps per event: small blocks go many at a time, and one large block makes its own turn (see `#advanceChain`). */
 const STEPS_PER_TURN = 16;
 const TRANSACTIONS_PER_TURN = 200;
-/** A message of this size costs one unit of `limits.readPerTurn` more. */
-const BYTES_PER_TURN_UNIT = 16_384;
 /** Transactions of one getdata that are looked up together. */
 const TRANSACTIONS_PER_ANSWER = 100;
 
@@ -167,6 +166,9 @@ export class GrapevineNode implements Core {
   readonly #links = new Map<PeerId, Link>();
   /** Peers that have sent, or asked for, more than one turn could deal with. */
   readonly #backlog = new Set<PeerId>();
+  /** Ticks so far, each of which begins a turn, and what each peer may cost in this one. */
+  #turn = 0;
+  #share: number;
   readonly #jobs = new Map<JobId, Job>();
   /** The same, from the ticket of the chain: to cancel. */
   readonly #blockJobs = new Map<number, JobId>();
@@ -204,6 +206,7 @@ export class GrapevineNode implements Core {
     this.limits = limits;
     this.#store = store;
     this.#startedAt = options.now;
+    this.#share = limits.readPerTurn;
     this.#now = options.now;
     this.#mockTime = options.mockTime;
     this.#initialSyncDeadline = options.now.mono + limits.headersTimeoutMs;
@@ -394,7 +397,7 @@ export class GrapevineNode implements Core {
 
   #onTick(): void {
     const now = this.#now;
-    for (const peer of [...this.#backlog]) this.#takeTurn(this.#links.get(peer) as Link);
+    this.#beginTurn();
     this.overlay.tick();
     this.#perform(this.#headers.tick(now));
     this.#watchChains();
@@ -476,19 +479,33 @@ export class GrapevineNode implements Core {
     if (!this.#backlog.has(peer)) this.#takeTurn(link);
   }
 
+  /** Whoever has a backlog may go on. Many of them share what one may have, so that a turn does not grow with their number. */
+  #beginTurn(): void {
+    const { readPerTurn, readPerTurnOfAll, minReadPerTurn } = this.limits;
+    const behind = [...this.#backlog];
+    this.#turn++;
+    this.#share = Math.min(readPerTurn, Math.max(minReadPerTurn, Math.floor(readPerTurnOfAll / behind.length)));
+    for (const peer of behind) this.#takeTurn(this.#links.get(peer) as Link);
+  }
+
+  /** The peer has had what it may in this turn. */
+  #isSpent(link: Link): boolean {
+    return link.spent(this.#turn) >= this.#share;
+  }
+
   /**
    * Reads from a peer and serves it, for one turn: so much and no more, so that a flood of one does not starve the others,
-   * and nothing at all while it does not take what we send. What is left waits for the next tick or for `drained`.
+   * and nothing at all while it does not take what we send. What is left waits for the next tick or for `drained`. A turn
+   * ends with a tick, not with what the network gives at once: that can be as much as a fast peer likes.
    */
   #takeTurn(link: Link): void {
     const { peer } = link;
     this.#backlog.delete(peer);
-    let budget = this.limits.readPerTurn;
-    while (budget > 0 && !link.closing && !this.#buffers.isFull(peer)) {
+    while (!this.#isSpent(link) && !link.closing && !this.#buffers.isFull(peer)) {
       const frame = link.nextFrame();
       if (frame === undefined) break;
-      budget -= 1;
-      if (frame.type === 'message') budget -= Math.floor(frame.payload.length / BYTES_PER_TURN_UNIT);
+      const isMessage = frame.type === 'message';
+      link.spend(this.#turn, isMessage ? receivedCost(frame.command, frame.payload.length) : 1);
       this.#onFrame(link, frame);
     }
     this.#serve(link);
@@ -668,6 +685,7 @@ export class GrapevineNode implements Core {
     const link = this.#links.get(peer);
     if (link === undefined || link.closing) return;
     link.countSent(type, bytes.length, this.#now);
+    link.spend(this.#turn, sentCost(bytes.length));
     this.#act({ type: 'send', peer, bytes });
     if (this.#buffers.onSend(peer, bytes.length) === 'pause') this.#gate(link);
   }
@@ -729,10 +747,9 @@ export class GrapevineNode implements Core {
       this.#perform(this.#relay.onGetdata(peer, transactions, this.transactions.lookup));
       transactions = [];
     };
-    for (let served = 0; served < this.limits.servedPerTurn; served++) {
-      if (link.closing || this.#buffers.isFull(peer)) break;
-      const item = this.#serving.next(peer);
-      if (item === undefined) break;
+    while (!this.#isSpent(link) && !link.closing && !this.#buffers.isFull(peer)) {
+      if (this.#serving.pending(peer) === 0 || !link.serveOne(this.#turn, this.limits.servedPerTurn)) break;
+      const item = this.#serving.next(peer) as Inventory;
       if (!isBlockItem(item)) transactions.push(item);
       else if (!this.#serveBlock(link, item)) missing.push(item);
       if (transactions.length === TRANSACTIONS_PER_ANSWER) answer();

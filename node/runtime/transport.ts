@@ -147,6 +147,8 @@ export class NetTransport {
     if (open === undefined || open.ended !== undefined) return;
     open.ended = reason;
     clearTimeout(open.slow?.timer);
+    // Now, and not with `link-down`: until that comes others would have to go for what this one holds.
+    this.#release(open);
     open.link.destroy();
   }
 
@@ -237,8 +239,7 @@ export class NetTransport {
       onHeld: (bytes) => this.#onHeld(open, bytes),
       onDown: (reason) => {
         this.#links.delete(peer);
-        this.#held -= open.held;
-        open.held = 0;
+        this.#release(open);
         clearTimeout(open.slow?.timer);
         const down = open.ended ?? reason;
         open.ended = down;
@@ -252,6 +253,7 @@ export class NetTransport {
 
   /** Frames that are long and never end must not fill the memory: the inbound peer of which most is held goes. */
   #onHeld(open: OpenLink, bytes: number): void {
+    if (open.ended !== undefined) return;
     this.#held += bytes - open.held;
     open.held = bytes;
     if (this.#held <= this.#options.limits.maxPartialBytes) return;
@@ -261,6 +263,11 @@ export class NetTransport {
       if (direction === 'inbound' && ended === undefined && held > (most?.[1].held ?? 0)) most = entry;
     }
     if (most !== undefined) this.disconnect(most[0], 'too much of a frame whose end does not come');
+  }
+
+  #release(open: OpenLink): void {
+    this.#held -= open.held;
+    open.held = 0;
   }
 
   #sendNow(peer: PeerId, open: OpenLink, bytes: Bytes): void {

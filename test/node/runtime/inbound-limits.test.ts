@@ -247,6 +247,25 @@ describe('frames', () => {
     expect(events.filter(({ type }) => type === 'link-down')).toHaveLength(1);
   });
 
+  test('that do not end cost nobody the link who holds little, however many end theirs at once', async () => {
+    const { socket, peer, endpoint, until, events } = await upgraded({ limits: { maxPartialBytes: 300_000 } });
+    const attackers: Socket[] = [];
+    for (let i = 0; i < 8; i++) {
+      const attacker = await tcpClient(endpoint);
+      attacker.write(upgradeText());
+      await until('link-up', ({ remote }) => remote.port === attacker.localPort);
+      attackers.push(attacker);
+    }
+    socket.write(Buffer.concat([header(1_000_000), Buffer.alloc(1000)]));
+    await pause(20);
+    for (const attacker of attackers) attacker.write(Buffer.concat([header(1_000_000), Buffer.alloc(90_000)]));
+    await pause(50);
+    const gone = events.flatMap((event) => (event.type === 'link-down' ? [event.peer] : []));
+    expect(gone).not.toContain(peer);
+    // Whenever one goes, the others hold 210 KB at least.
+    expect(gone.length).toBeLessThanOrEqual(5);
+  });
+
   test('that end do not count, however many there are', async () => {
     const { endpoint, until, untilReceived } = await startTransport({ limits: { maxPartialBytes: 300_000 } });
     const ws = await webSocketClient(endpoint);
