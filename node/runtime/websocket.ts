@@ -30,7 +30,11 @@ const CLOSE_UNSUPPORTED_DATA = 1003;
 /** Of an upgrade, in both directions. A browser with cookies stays far below. */
 const MAX_HEADER_BYTES = 8192;
 const MAX_HEADERS = 64;
-/** Of one frame, and in pieces of which it came from the network: each costs some hundred bytes of memory, however small it is. */
+/**
+ * Of one message: parts, and pieces in which it came from the network. Each costs some hundred bytes of memory, however small
+ * it is. Nobody who cuts messages into parts makes them smaller than 1 KB; the network does.
+ */
+const MAX_PARTS = 4096;
 const MAX_PIECES = 16_384;
 
 export interface WebSocketDialOptions extends DialOptions {
@@ -44,7 +48,7 @@ function socketOptions(maxMessageBytes: number) {
   return {
     perMessageDeflate: false,
     maxPayload: maxMessageBytes + 1024,
-    maxFragments: MAX_PIECES,
+    maxFragments: MAX_PARTS,
     maxBufferedChunks: MAX_PIECES,
     skipUTF8Validation: true,
     autoPong: false,
