@@ -47,8 +47,9 @@ export class AttackLine {
     });
   }
 
+  /** What the network has taken. */
   get bytesSent(): number {
-    return this.#socket.bytesWritten;
+    return this.#socket.bytesWritten - this.#socket.writableLength;
   }
 
   get bytesReceived(): number {

@@ -21,6 +21,8 @@ export interface Link {
 
 export interface LinkHandlers {
   onBytes(bytes: Bytes): void;
+  /** A piece of so many bytes has come from the network, and with all that followed from it took so long. */
+  onRead(bytes: number, ms: Millis): void;
   /** So many bytes have come that can only be told when the rest of their frame is there; give or take one read. */
   onHeld(bytes: number): void;
   /** The connection has ended. The last call, and exactly one. */

@@ -22,8 +22,12 @@ export function tcpLink(socket: Socket): Link {
     transport: 'tcp',
     remote: socketEndpoint(socket.remoteAddress, socket.remotePort),
     local: socketEndpoint(socket.localAddress, socket.localPort),
-    start({ onBytes, onDown }) {
-      socket.on('data', onBytes);
+    start({ onBytes, onRead, onDown }) {
+      socket.on('data', (bytes: Buffer) => {
+        const began = performance.now();
+        onBytes(bytes);
+        onRead(bytes.length, performance.now() - began);
+      });
       socket.on('error', (error) => {
         reason = error.message;
       });

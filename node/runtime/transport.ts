@@ -14,6 +14,7 @@ import type { Limits } from '../limits.ts';
 import { type Dial, KEEP_ALIVE, type Link } from './link.ts';
 import { listenOn } from './listen.ts';
 import { Origins } from './origins.ts';
+import { type Reader, ReadTurns } from './read-turns.ts';
 import { SlowSends } from './slow-sends.ts';
 import { errorText } from './start-error.ts';
 import { dialTcp, tcpLink } from './tcp.ts';
@@ -45,6 +46,7 @@ interface OpenLink {
   readonly direction: Direction;
   /** The core has asked for a pause. */
   paused: boolean;
+  readonly reader: Reader;
   /** The core has ended it, and why. Then nothing but `link-down` is told. */
   ended: string | undefined;
   /** What waits to be sent, where the line is to be slow; and the timer that waits for the first of it. */
@@ -63,6 +65,8 @@ export class NetTransport {
   readonly #authorities: SecureContext | undefined;
   readonly #links = new Map<PeerId, OpenLink>();
   readonly #dials = new Map<DialId, Dial>();
+  readonly #turns = new ReadTurns((reader) => this.#onTurn(reader));
+  readonly #readers = new Map<Reader, OpenLink>();
   /** The sum of `held`. */
   #held = 0;
   #nextPeer = 0;
@@ -179,6 +183,7 @@ export class NetTransport {
     this.stopListening();
     for (const dial of this.#dials.values()) dial.abort();
     this.#undecided.destroyAll();
+    this.#turns.close();
     for (const { link, slow } of this.#links.values()) {
       clearTimeout(slow?.timer);
       link.destroy();
@@ -230,15 +235,25 @@ export class NetTransport {
     }
     const { emit } = this.#options;
     const peer = this.#nextPeer++ as PeerId;
-    const open: OpenLink = { link, direction, paused: false, ended: undefined, slow: undefined, held: 0, drained: 0 };
+    const reader = this.#turns.add();
+    const open: OpenLink = {
+      ...{ link, direction, paused: false, reader },
+      ...{ ended: undefined, slow: undefined, held: 0, drained: 0 },
+    };
     this.#links.set(peer, open);
+    this.#readers.set(reader, open);
     link.start({
       onBytes: (bytes) => {
         if (open.ended === undefined && !this.#closed) emit({ type: 'bytes', peer, bytes });
       },
+      onRead: (bytes, ms) => {
+        if (open.ended === undefined && !this.#closed) this.#turns.onRead(reader, bytes, ms);
+      },
       onHeld: (bytes) => this.#onHeld(open, bytes),
       onDown: (reason) => {
         this.#links.delete(peer);
+        this.#readers.delete(reader);
+        this.#turns.remove(reader);
         this.#release(open);
         clearTimeout(open.slow?.timer);
         const down = open.ended ?? reason;
@@ -304,8 +319,13 @@ export class NetTransport {
     this.#applyPause(open);
   }
 
-  #applyPause({ link, paused }: OpenLink): void {
-    if (paused || this.#holding) link.pause();
+  #onTurn(reader: Reader): void {
+    const open = this.#readers.get(reader);
+    if (open !== undefined) this.#applyPause(open);
+  }
+
+  #applyPause({ link, paused, reader }: OpenLink): void {
+    if (paused || reader.resting || this.#holding) link.pause();
     else link.resume();
   }
 }

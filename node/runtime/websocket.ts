@@ -30,7 +30,11 @@ const CLOSE_UNSUPPORTED_DATA = 1003;
 /** Of an upgrade, in both directions. A browser with cookies stays far below. */
 const MAX_HEADER_BYTES = 8192;
 const MAX_HEADERS = 64;
-/** Of one frame, and in pieces of which it came from the network: each costs some hundred bytes of memory, however small it is. */
+/**
+ * Of one message: parts, and pieces in which it came from the network. Each costs some hundred bytes of memory, however small
+ * it is. Nobody who cuts messages into parts makes them smaller than 1 KB; the network does.
+ */
+const MAX_PARTS = 4096;
 const MAX_PIECES = 16_384;
 
 export interface WebSocketDialOptions extends DialOptions {
@@ -44,7 +48,7 @@ function socketOptions(maxMessageBytes: number) {
   return {
     perMessageDeflate: false,
     maxPayload: maxMessageBytes + 1024,
-    maxFragments: MAX_PIECES,
+    maxFragments: MAX_PARTS,
     maxBufferedChunks: MAX_PIECES,
     skipUTF8Validation: true,
     autoPong: false,
@@ -164,19 +168,38 @@ function webSocketLink(ws: WebSocket, transport: 'ws' | 'wss', socket: Socket): 
     transport,
     remote: socketEndpoint(socket.remoteAddress, socket.remotePort),
     local: socketEndpoint(socket.localAddress, socket.localPort),
-    start({ onBytes, onHeld, onDown }) {
+    start({ onBytes, onRead, onHeld, onDown }) {
       let held = 0;
+      /** When the piece that is being read came; undefined between two. */
+      let began: number | undefined;
       // Before ws reads it. As a first listener of `data`, `on` would make the socket flow.
       socket.prependListener('data', (chunk: Buffer) => {
+        began = performance.now();
         held += chunk.length;
         onHeld(held);
+      });
+      // What came in one piece goes on as one: it may be a frame for each byte.
+      let frames: Buffer[] = [];
+      const pass = () => {
+        const passed = frames;
+        frames = [];
+        const [first] = passed;
+        if (first !== undefined) onBytes(passed.length === 1 ? first : Buffer.concat(passed));
+      };
+      // After ws has read it.
+      socket.on('data', (chunk: Buffer) => {
+        pass();
+        if (began !== undefined) onRead(chunk.length, performance.now() - began);
+        began = undefined;
       });
       ws.on('message', (data, isBinary) => {
         held = 0;
         onHeld(0);
         if (isBinary) {
-          onBytes(data as Buffer); // ws gives binary frames as one Buffer unless told otherwise.
+          frames.push(data as Buffer); // ws gives binary frames as one Buffer unless told otherwise.
+          if (began === undefined) pass();
         } else {
+          pass();
           reason ??= 'sent a text frame';
           ws.close(CLOSE_UNSUPPORTED_DATA, 'binary frames only');
           ws.terminate(); // The close frame is with the operating system; nobody waits for its answer.

@@ -147,6 +147,35 @@ describe('a flood', () => {
     expect(resumed).toBe(true);
   });
 
+  test('in many pieces has one turn for all of them that come before the next tick', () => {
+    const network = new Network({ params: regtest, seed: 1 });
+    const node = network.add('n0', { pex: false });
+    const { peer } = connect(network, node, 1n);
+    const { core } = node;
+    if (core === undefined) throw new Error('not running');
+    const bytes = concatBytes(...Array.from({ length: 40 }, () => encodeMessage({ type: 'ping', nonce: 7n }, magic)));
+    core.handle({ type: 'tick' }, network.now);
+    const pongs = (actions: readonly { type: string }[]) => actions.filter(({ type }) => type === 'send').length;
+    const answered = [1, 2, 3].map(() => pongs(core.handle({ type: 'bytes', peer, bytes }, network.now)));
+    expect(answered).toEqual([40, localLimits.readPerTurn - 40, 0]);
+    expect(pongs(core.handle({ type: 'tick' }, network.now))).toBe(120 - localLimits.readPerTurn);
+  });
+
+  test('of many peers takes no longer in a turn than one of a few: they share it, and each has something', () => {
+    const network = new Network({ params: regtest, seed: 1 });
+    const node = network.add('n0', { pex: false });
+    const peers = Array.from({ length: 16 }, (_, i) => connect(network, node, BigInt(i + 1)).peer);
+    const { core } = node;
+    if (core === undefined) throw new Error('not running');
+    const bytes = concatBytes(...Array.from({ length: 200 }, () => encodeMessage({ type: 'ping', nonce: 7n }, magic)));
+    for (const peer of peers) core.handle({ type: 'bytes', peer, bytes }, network.now);
+    const turn = core.handle({ type: 'tick' }, network.now);
+    const share = localLimits.readPerTurnOfAll / peers.length;
+    for (const peer of peers) {
+      expect(turn.filter((action) => action.type === 'send' && action.peer === peer)).toHaveLength(share);
+    }
+  });
+
   test('of getdata for transactions that nobody has ends in one notfound per hundred', () => {
     const network = new Network({ params: regtest, seed: 1 });
     const node = network.add('n0', { pex: false });
