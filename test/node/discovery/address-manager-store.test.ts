@@ -25,6 +25,7 @@ import {
   none,
   numbers,
   type Options,
+  ROOMY,
   SERVICES,
   SOURCE,
   start,
@@ -106,6 +107,15 @@ describe('saving', () => {
         .sample(at(HOUR))
         .map(({ host }) => host),
     ).toEqual(['99.9.9.9']);
+  });
+
+  test('more failed tries than a row holds are as many as it holds', () => {
+    const known = table();
+    known.add([address(A)], SOURCE, start);
+    failOften(known, A, 256, start);
+    const disk = new Disk();
+    disk.apply(known.save());
+    expect(disk.addresses.get(addressKey(address(A)))?.tries).toBe(255);
   });
 
   test('a restart tries everybody again', () => {
@@ -296,6 +306,29 @@ describe('saving', () => {
     expect(again.nextDeadline()).toBe(start.mono + internetLimits.addressSaveMs);
     disk.apply(again.save());
     expect([...disk.addresses.keys()]).toEqual([`${B}:8333`]);
+  });
+
+  test('of two that want one place under other limits the first has it', () => {
+    const hosts = numbers(20).map((i) => inGroup(i));
+    const disk = new Disk();
+    const known = table({ limits: { newBuckets: 1 } });
+    for (const host of hosts) known.add([address(host)], SOURCE, start);
+    disk.apply(known.save());
+    const first = [...disk.addresses.keys()][0];
+    const again = reload(disk, { limits: { newBuckets: 1, bucketSize: 1 } });
+    expect(again.entries().map(addressKey)).toEqual([first]);
+
+    for (const host of hosts) known.onConnected(endpoint(host), SERVICES, start);
+    expect(known.counts).toEqual({ new: 0, tried: 20 });
+    disk.apply(known.save());
+    const reached = reload(disk, { limits: { ...ROOMY, triedBuckets: 1, bucketSize: 1 } });
+    expect(
+      reached
+        .entries()
+        .filter((each) => reached.isTried(each))
+        .map(addressKey),
+    ).toEqual([first]);
+    expect(reached.size).toBe(disk.addresses.size);
   });
 
   test.each([

@@ -721,6 +721,28 @@ describe('the new table', () => {
       expect([...disk.addresses.keys()]).toEqual([addressKey(told)]);
     });
 
+    test('who is terrible and is told of again does not take its own', () => {
+      const known = table({ limits: { ...limits, maxNewPlaces: 8 } });
+      known.add([address(A)], SOURCE, start);
+      const now = at(50 * DAY);
+      for (let i = 1; i <= 20; i++) known.add([address(A, { time: UNIX + i })], SOURCE, now);
+      expect(known.entries()).toEqual([address(A)]);
+      expect(known.select({ exclude: none }, now)?.address.host).toBe(A);
+    });
+
+    test('who waits for one in tried may lose it too, and waits no longer', () => {
+      const known = table({ limits: { ...limits, triedBuckets: 1 } });
+      known.onConnected(endpoint(A), SERVICES, start);
+      known.onConnected(endpoint(B), SERVICES, at(5 * HOUR));
+      expect(known.collision(at(5 * HOUR))?.host).toBe(A);
+      const now = at(31 * DAY);
+      expect(known.add([address(C, { time: now.unix })], SOURCE, now)).toHaveLength(1);
+      expect(known.entries().map(({ host }) => host)).toEqual([A, C]);
+      expect(known.collision(now)).toBeUndefined();
+      known.resolveCollisions(now);
+      expect(known.isTried(endpoint(A))).toBe(true);
+    });
+
     test('what was told and lost at once leaves no row', () => {
       const known = table({ limits });
       known.add([address(A)], SOURCE, start);
@@ -750,6 +772,7 @@ describe('the new table', () => {
     const before = places();
     expect(before.map(({ length }) => length).sort()).toEqual([0, 1, 2]);
     tell(A, 1200);
+    expect(places()).toEqual(before);
     tell(B, 1500);
     expect(places()).toEqual(before);
     tell(C, 1800);
