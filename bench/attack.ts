@@ -23,16 +23,18 @@ import {
   withHonestNetwork,
 } from './honest-network.ts';
 
-export const about = 'attacks on one node of an honest network [--seconds 5] [names of attacks]';
+export const about = 'attacks on one node of an honest network [--seconds 4] [names of attacks]';
 
 const ATTACKER = join(import.meta.dirname, 'attacker.js');
-const DEFAULT_SECONDS = 5;
+const DEFAULT_SECONDS = 4;
 /** The attacked node, whatever is done to it: what it takes in peace and the bounds of limits.ts together, with garbage. */
 const MEMORY_BOUND_MB = 500;
 const AIM_RATIO = 5;
 const SAMPLE_MS = 200;
 /** After an attack, before the next one: what was held is let go. */
 const SETTLE_MS = 500;
+/** Exit code, as of a shell's command. */
+const INTERRUPTED = 130;
 const REASONS_SHOWN = 2;
 
 /** What was seen of the attacked node meanwhile. */
@@ -67,10 +69,11 @@ export async function run(args: readonly string[]): Promise<void> {
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   const failures: string[] = [];
   try {
-    await withHonestNetwork((network) => play(network, names, seconds, failures, stop.signal));
+    await withHonestNetwork(stop.signal, (network) => play(network, names, seconds, failures, stop.signal));
   } catch (error) {
     if (!stop.signal.aborted) throw error;
-    failures.push('interrupted');
+    process.exitCode = INTERRUPTED;
+    return;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }

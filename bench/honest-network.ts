@@ -60,10 +60,11 @@ export class HonestNetwork {
   #links: readonly (number | undefined)[] = [];
 
   /** Everything stands and has one tip. `nodes` has what was started, also if this rejects. */
-  static async start(folder: string, nodes: RunningNode[]): Promise<HonestNetwork> {
+  static async start(folder: string, nodes: RunningNode[], stop: AbortSignal): Promise<HonestNetwork> {
     const log = openSync(join(folder, 'hub.log'), 'a+');
     const hub = await startLoggedNode(log, join(folder, 'hub'));
     nodes.push(hub);
+    stop.throwIfAborted();
     const port = await peerPort(hub);
     const { blocks, coins } = coinChain(COINS);
     await submitBlocks(hub.client, blocks);
@@ -75,6 +76,7 @@ export class HonestNetwork {
       const spoke = await startLoggedNode('ignore', join(folder, `spoke${i}`), ...given);
       nodes.push(spoke);
       spokes.push(spoke);
+      stop.throwIfAborted();
     }
     // Whatever is learned of the others, nothing leads around the hub.
     const endpoints = await Promise.all(spokes.map(async (spoke) => `127.0.0.1:${await peerPort(spoke)}`));
@@ -190,15 +192,31 @@ export class HonestNetwork {
   }
 }
 
-/** Runs that on a network of its own, and ends all of it afterwards, whatever happens. */
-export async function withHonestNetwork(body: (network: HonestNetwork) => Promise<void>): Promise<void> {
+/**
+ * Runs that on a network of its own, and ends all of it afterwards, whatever happens. Where `stop` is aborted it rejects,
+ * once nothing is left.
+ */
+export async function withHonestNetwork(
+  stop: AbortSignal,
+  body: (network: HonestNetwork) => Promise<void>,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'grapevine-bench-'));
   const nodes: RunningNode[] = [];
   let network: HonestNetwork | undefined;
-  try {
-    network = await HonestNetwork.start(folder, nodes);
+  const work = async () => {
+    network = await HonestNetwork.start(folder, nodes, stop);
     await body(network);
+  };
+  const aborted = new Promise<never>((_, reject) => {
+    stop.addEventListener('abort', () => reject(stop.reason));
+  });
+  const working = work();
+  try {
+    await Promise.race([working, aborted]);
   } finally {
+    await Promise.all(nodes.map(stopNode));
+    // Where it was aborted, a node may just have been starting; anything else fails without its node.
+    await working.catch(() => undefined);
     await Promise.all(nodes.map(stopNode));
     network?.close();
     rmSync(folder, { recursive: true, force: true });
