@@ -32,10 +32,15 @@ import { newDigest, noPeaks, ObservedCore, type Peaks } from './observed-core.ts
 import { greeting, Stranger } from './stranger.ts';
 import { demand, type Target, target } from './target.ts';
 
-/** Small, so that floods reach the bounds. */
+/** Small, so that floods reach the bounds, and all kinds of links are made among six. */
 const limits: Limits = {
   ...localLimits,
   maxInbound: 40,
+  maxOutboundFull: 1,
+  maxOutboundBlockOnly: 1,
+  feelerIntervalMs: 1000,
+  extraBlockOnlyIntervalMs: 3000,
+  addrTokensPerSecond: 1000,
   maxMessageBytes: 2_000_000,
   maxPartialBytes: 3_000_000,
   maxSendBufferBytes: 50_000,
