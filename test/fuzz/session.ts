@@ -29,7 +29,7 @@ import {
 } from './grammar.ts';
 import { type Material, material } from './material.ts';
 import { newDigest, noPeaks, ObservedCore, type Peaks } from './observed-core.ts';
-import { greeting, Stranger } from './stranger.ts';
+import { greeting, MAX_LINKS, Stranger } from './stranger.ts';
 import { demand, type Target, target } from './target.ts';
 
 /** Small, so that floods reach the bounds, and all kinds of links are made among six. */
@@ -41,6 +41,7 @@ const limits: Limits = {
   feelerIntervalMs: 1000,
   extraBlockOnlyIntervalMs: 3000,
   addrTokensPerSecond: 1000,
+  blockTimeoutMs: 10_000,
   maxMessageBytes: 2_000_000,
   maxPartialBytes: 3_000_000,
   maxSendBufferBytes: 50_000,
@@ -69,8 +70,12 @@ const MAX_PEER_BYTES =
   bounds.maxWaiting + limits.maxMessageBytes + MAX_PIECE_BYTES + 500 * limits.maxTxAnnouncementsPerPeer + 100_000;
 const MAX_NEW_ADDRESSES = limits.newBuckets * limits.bucketSize;
 const MAX_TRIED_ADDRESSES = limits.triedBuckets * limits.bucketSize;
-/** Until a block and a transaction have reached all honest nodes, whatever strangers promised and did not keep. */
-const RELAY_MS: Millis = 180_000;
+/**
+ * Until a block and a transaction have reached all honest nodes, whatever strangers promised and did not keep. Each link on
+ * which one owes a block of its own makes the patience with all longer (RULES C4, "block download"); twice that, since what
+ * is next may be owed too.
+ */
+const RELAY_MS: Millis = 2 * limits.blockTimeoutMs * (1 + 0.5 * STRANGERS * MAX_LINKS);
 const SETTLE_MS: Millis = 20_000;
 const POLL_MS: Millis = 50;
 const BAN_SECONDS = 3600;

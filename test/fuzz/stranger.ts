@@ -17,7 +17,8 @@ import { type Material, unknownHash } from './material.ts';
 /** An echo that never ended would be a test of patience. */
 const MAX_ECHOES = 100;
 const MAX_ANSWERS = 3000;
-const MAX_LINKS = 30;
+/** Of one stranger. */
+export const MAX_LINKS = 30;
 
 interface Link {
   readonly peer: PeerId;
