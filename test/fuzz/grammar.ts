@@ -223,17 +223,26 @@ const slowStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('wait'), ms: fc.constantFrom(61_000, 21 * 60_000) }),
 ) as fc.Arbitrary<Step>;
 
-/** Links first: without them nothing that follows means anything. */
+/** Links first: without them nothing that follows means anything. Now and then all strangers tell of each other. */
 const opening = fc
-  .array(
-    fc.record({ do: fc.constant('open' as const), who, to: at, greets: fc.constant(true), count: fc.constant(1) }),
-    { minLength: 1, maxLength: 4 },
-  )
-  .chain((opened) =>
-    fc
-      .constantFrom<Answers>('none', 'right', 'right', 'wrong', 'echo')
-      .map((how): readonly Step[] => [...opened, ...[0, 1, 2].map((n): Step => ({ do: 'answer', who: n, how }))]),
-  );
+  .record({
+    opened: fc.array(
+      fc.record({ do: fc.constant('open' as const), who, to: at, greets: fc.constant(true), count: fc.constant(1) }),
+      { minLength: 1, maxLength: 4 },
+    ),
+    how: fc.constantFrom<Answers>('none', 'right', 'right', 'wrong', 'echo'),
+    gossips: fc.boolean(),
+  })
+  .map(({ opened, how, gossips }): readonly Step[] => {
+    const all = Array.from(STRANGER_HOSTS, (_, n) => n);
+    const answers = all.map((who): Step => ({ do: 'answer', who, how }));
+    if (!gossips) return [...opened, ...answers];
+    const message = { say: 'addr', kind: 0, count: 10, age: 60 } as const;
+    const told = all.map(
+      (who): Step => ({ do: 'send', who, link: 0, message, times: 1, edits: [], frameEdits: [], piece: 0 }),
+    );
+    return [...opened, ...answers, { do: 'wait', ms: 100 }, ...told, { do: 'wait', ms: 3000 }];
+  });
 
 export interface Session {
   readonly seed: number;
@@ -244,6 +253,8 @@ export function session(maxSteps: number): fc.Arbitrary<Session> {
   const steps = fc.array(fc.oneof({ weight: 30, arbitrary: step }, { weight: 1, arbitrary: slowStep }), {
     minLength: 1,
     maxLength: maxSteps,
+    // Unless it is told, fast-check stays near ten.
+    size: 'max',
   });
   const opened = fc.tuple(opening, steps).map(([first, list]) => [...first, ...list]);
   return fc.record({ seed: fc.nat(1_000_000), steps: opened });

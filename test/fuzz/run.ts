@@ -1,7 +1,7 @@
 /**
  * `npm run fuzz -- --seconds N --seed S [--target NAME]`: fuzzes for so long. A progress line on stderr, the counts of all
  * targets on stdout; each failure as the smallest case that was found, in a form that can be pasted into found.test.ts.
- * Exit codes: 0 nothing found, 1 something found, 2 wrong flags.
+ * Ctrl-C ends it early, with the counts so far. Exit codes: 0 nothing found, 1 something found, 2 wrong flags.
  */
 import { randomInt } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
@@ -22,9 +22,13 @@ interface Count {
 }
 
 const names = [...targets.keys()];
-const flags = readFlags(process.argv.slice(2), names);
-if ('error' in flags) {
-  process.stderr.write(`error: ${flags.error}\nhint: ${USAGE}\n`);
+const args = process.argv.slice(2);
+const flags = readFlags(args, names);
+if (args.includes('--help')) {
+  const rows = [...targets.values()].map(({ name, about }) => `  ${name.padEnd(12)} ${about}\n`);
+  process.stdout.write(`${USAGE}\n\nTargets:\n${rows.join('')}`);
+} else if ('error' in flags) {
+  process.stderr.write(`error: ${flags.error}\nhint: ${USAGE}; --help names the targets\n`);
   process.exitCode = 2;
 } else {
   const seed = flags.seed ?? randomInt(0x7fffffff);
@@ -48,9 +52,10 @@ function run(order: WorkerOrder): void {
     progressLine(`${seconds} s, ${cases} cases, heap ${Math.round(heap / 1e6)} MB, ${now.target} ${now.seed}`);
     if (performance.now() - now.since < HANG_MS) return;
     fail(now.target, now.seed, `a case of this batch does not end (${HANG_MS / 1000} s)`);
-    finish();
     void worker.terminate();
   }, PROGRESS_MS);
+  // The second time it ends at once, as everything does.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void worker.terminate());
 
   const fail = (target: string, seed: number, reason: string) => {
     const count = counts.get(target);
@@ -95,6 +100,7 @@ function run(order: WorkerOrder): void {
       `\nthe fuzzer itself failed in ${now?.target} ${now?.seed}: ${error.stack ?? error.message}\n`,
     );
   });
+  // However it ended. A worker that was stopped has a code of its own, which says nothing.
   worker.on('exit', finish);
 }
 

@@ -29,13 +29,19 @@ import {
 } from './grammar.ts';
 import { type Material, material } from './material.ts';
 import { newDigest, noPeaks, ObservedCore, type Peaks } from './observed-core.ts';
-import { greeting, Stranger } from './stranger.ts';
+import { greeting, MAX_LINKS, Stranger } from './stranger.ts';
 import { demand, type Target, target } from './target.ts';
 
-/** Small, so that floods reach the bounds. */
+/** Small, so that floods reach the bounds, and all kinds of links are made among six. */
 const limits: Limits = {
   ...localLimits,
   maxInbound: 40,
+  maxOutboundFull: 1,
+  maxOutboundBlockOnly: 1,
+  feelerIntervalMs: 1000,
+  extraBlockOnlyIntervalMs: 3000,
+  addrTokensPerSecond: 1000,
+  blockTimeoutMs: 10_000,
   maxMessageBytes: 2_000_000,
   maxPartialBytes: 3_000_000,
   maxSendBufferBytes: 50_000,
@@ -64,9 +70,15 @@ const MAX_PEER_BYTES =
   bounds.maxWaiting + limits.maxMessageBytes + MAX_PIECE_BYTES + 500 * limits.maxTxAnnouncementsPerPeer + 100_000;
 const MAX_NEW_ADDRESSES = limits.newBuckets * limits.bucketSize;
 const MAX_TRIED_ADDRESSES = limits.triedBuckets * limits.bucketSize;
-/** Until a block and a transaction have reached all honest nodes, whatever strangers promised and did not keep. */
-const RELAY_MS: Millis = 180_000;
+/**
+ * Until a block and a transaction have reached all honest nodes, whatever strangers promised and did not keep. Each link on
+ * which one owes a block of its own makes the patience with all longer (RULES C4, "block download"); twice that, since what
+ * is next may be owed too.
+ */
+const RELAY_MS: Millis = 2 * limits.blockTimeoutMs * (1 + 0.5 * STRANGERS * MAX_LINKS);
 const SETTLE_MS: Millis = 20_000;
+/** Blocks that are mined until all have one tip. */
+const MAX_TIES = 4;
 const POLL_MS: Millis = 50;
 const BAN_SECONDS = 3600;
 
@@ -143,9 +155,14 @@ class SessionRun {
     network.run(2000);
     this.#checkViolations();
     const address = encodeAddress(testKey(3).publicKey, regtest.hrp);
-    network.rpc('h1', 'generatetoaddress', [1, address]);
-    const tip = (name: string) => network.rpc<string>(name, 'getbestblockhash');
-    this.#until(() => new Set(this.#honest.map(({ name }) => tip(name))).size === 1, 'one tip');
+    // Of blocks with equal work each node keeps the one that it saw first, so a stranger may cause a tie: the next decides.
+    const ask = (method: string) => new Set(this.#honest.map(({ name }) => network.rpc(name, method)));
+    let blocks = 0;
+    do {
+      demand(blocks++ < MAX_TIES, 'the honest nodes have no tip in common');
+      network.rpc('h1', 'generatetoaddress', [1, address]);
+      this.#until(() => ask('getblockcount').size === 1, 'one height');
+    } while (ask('getbestblockhash').size > 1);
     const { lastPayment } = this.#material;
     network.rpc('h2', 'sendrawtransaction', [bytesToHex(encodeTransaction(lastPayment))]);
     const has = ({ name }: SimNode) => network.rpc<string[]>(name, 'getrawmempool').includes(lastPayment.txid);

@@ -17,11 +17,14 @@ import { type Material, unknownHash } from './material.ts';
 /** An echo that never ended would be a test of patience. */
 const MAX_ECHOES = 100;
 const MAX_ANSWERS = 3000;
-const MAX_LINKS = 30;
+/** Of one stranger. */
+export const MAX_LINKS = 30;
 
 interface Link {
   readonly peer: PeerId;
   readonly parser: FrameParser;
+  /** It has introduced itself: to do so twice would end the link. */
+  greeted: boolean;
   echoes: number;
 }
 
@@ -79,12 +82,13 @@ export class Stranger implements Core {
 
   handle(event: Event, now: Now): readonly Action[] {
     switch (event.type) {
-      case 'link-up':
-        this.#links.push({ peer: event.peer, parser: new FrameParser(regtest.magic, 4_000_000), echoes: 0 });
-        if (event.dial !== undefined && this.#greets.delete(event.dial)) {
-          this.planMessages(event.peer, greeting(now.unix, BigInt(event.dial) + 500n, true));
-        }
+      case 'link-up': {
+        const { peer, dial } = event;
+        const greeted = dial !== undefined && this.#greets.delete(dial);
+        this.#links.push({ peer, parser: new FrameParser(regtest.magic, 4_000_000), greeted, echoes: 0 });
+        if (greeted) this.planMessages(peer, greeting(now.unix, BigInt(dial) + 500n, true));
         break;
+      }
       case 'link-down': {
         const at = this.#links.findIndex(({ peer }) => peer === event.peer);
         if (at >= 0) this.#links.splice(at, 1);
@@ -126,6 +130,10 @@ export class Stranger implements Core {
       });
     }
     if (!decoded.ok || decoded.value === null || this.#answered++ > MAX_ANSWERS) return;
+    if (decoded.value.type === 'version') {
+      if (link.greeted) return;
+      link.greeted = true;
+    }
     const answers = this.#answer(decoded.value, this.answers === 'right', now);
     for (const answer of answers)
       this.plan({ type: 'send', peer: link.peer, bytes: encodeMessage(answer, regtest.magic) });

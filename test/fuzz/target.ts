@@ -2,6 +2,7 @@
  * What is fuzzed: a target has cases (plain JSON, so that a failing one can be pasted into a test) and a property that each
  * of them must keep. Owns how a case is run, timed and printed; what the targets are is said in targets.ts.
  */
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 
 /** A case is JSON: bytes are hex in it. */
@@ -67,8 +68,8 @@ export function runBatch(of: Target, seed: number, runs = of.runs, shrinkMs = 12
   const details = fc.check(property, { seed, numRuns: runs });
   const { numRuns, failed, counterexample, errorInstance } = details;
   if (!failed) return { cases: numRuns, slowestMs, failure: undefined };
-  const reason =
-    errorInstance instanceof Error ? (errorInstance.stack ?? errorInstance.message) : String(errorInstance);
+  // With its causes, each with its stack.
+  const reason = inspect(errorInstance);
   return { cases: numRuns, slowestMs, failure: { case: counterexample?.[0], reason } };
 }
 

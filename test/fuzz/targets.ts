@@ -6,7 +6,10 @@ import { sessionTargets } from './session.ts';
 import { runCase, type Target } from './target.ts';
 import { userTargets } from './users.ts';
 
-const all: readonly Target[] = [...decoderTargets, ...overlayTargets, ...rowTargets, ...userTargets, ...sessionTargets];
+/** In this order a long run begins: a short one should at least see the whole core. What takes long comes last. */
+const all = [...sessionTargets, ...decoderTargets, ...overlayTargets, ...rowTargets, ...userTargets].sort(
+  (a, b) => Number(a.longOnly ?? false) - Number(b.longOnly ?? false),
+);
 
 export const targets: ReadonlyMap<string, Target> = new Map(all.map((one) => [one.name, one]));
 

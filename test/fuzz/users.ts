@@ -354,7 +354,7 @@ const stratum = target<readonly StratumStep[]>({
       { weight: 1, arbitrary: fc.record({ template: fc.nat(3) }) },
       { weight: 1, arbitrary: fc.record({ connect: fc.nat(2) }) },
     ),
-    { maxLength: 30 },
+    { maxLength: 30, size: 'max' },
   ),
   check: (steps) => {
     const machine = new Stratum({ params: regtest, defaultScript: undefined, firstExtra: 0xffffffff });
