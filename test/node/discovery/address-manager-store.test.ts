@@ -141,6 +141,11 @@ describe('saving', () => {
     // Its row says so all the time.
     known.onFailed({ transport: 'tcp', host: A, port: 8333 }, start);
     expect(known.save()).toEqual([]);
+    // Unless it has said itself that it has none.
+    known.onFailed({ transport: 'ws', host: A, port: 8333 }, start);
+    known.onConnected(endpoint(A), SERVICES, start);
+    disk.apply(known.save());
+    expect(reload(disk).entries()).toEqual([address(A)]);
   });
 
   test('only what changed is saved, when it is due', () => {
