@@ -298,7 +298,7 @@ export class AddressManager {
       entry.tries++;
       this.#touch(entry, now);
     }
-    if (entry.reachedAt === 0 && 'transport' in target) this.#otherTransport(entry, target, now);
+    if (entry.reachedAt === 0 && 'transport' in target) this.#otherTransport(entry, target);
     entry.failures++;
     entry.failedAt = now.unix;
     entry.nextTry = now.mono + redialDelay(entry.failures, this.#limits);
@@ -624,13 +624,12 @@ export class AddressManager {
   }
 
   /** In vain by WebSocket: the next try is without, and the one after that with it again. */
-  #otherTransport(entry: Entry, { transport }: DialTarget, now: Now): void {
+  #otherTransport(entry: Entry, { transport }: DialTarget): void {
     const isRefuted = transport === 'ws';
     if (!isRefuted && !entry.refutedWebSocket) return;
     entry.refutedWebSocket = isRefuted;
     const services = entry.address.services & ~SERVICE_WEBSOCKET;
     entry.address = { ...entry.address, services: isRefuted ? services : services | SERVICE_WEBSOCKET };
-    this.#touch(entry, now);
   }
 
   /**
@@ -727,14 +726,16 @@ function isTerrible({ address, attemptedAt, reachedAt, tries }: Entry, now: Now)
 const NETWORKS: readonly AddressNetwork[] = ['ipv4', 'ipv6', 'wss'];
 
 /** Texts, because names have no other form; independent of what goes over the wire. */
-function encodeRow({ address, source, tried, reachedAt, tries, buckets }: Entry): Bytes {
+function encodeRow({ address, source, tried, reachedAt, tries, buckets, refutedWebSocket }: Entry): Bytes {
   const text = (value: string) => new TextEncoder().encode(value);
+  // As it was told: what a try in vain made of it is forgotten with the try.
+  const services = refutedWebSocket ? address.services | SERVICE_WEBSOCKET : address.services;
   const writer = new Writer()
     .u8(NETWORKS.indexOf(address.network))
     .varBytes(text(address.host))
     .u16be(address.port)
     .varBytes(text(address.path ?? ''))
-    .u64(address.services)
+    .u64(services)
     .u32(address.time)
     .varBytes(text(source.host))
     .u16be(source.port)

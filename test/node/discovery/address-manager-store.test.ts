@@ -9,7 +9,7 @@ import { internetLimits, type Limits } from '../../../node/limits.ts';
 import { StoreDamage } from '../../../node/ports.ts';
 import { SeededRandom } from '../../../node/random.ts';
 import { writeAddressV2 } from '../../../node/wire/address.ts';
-import type { GossipAddress } from '../../../node/wire/message.ts';
+import { type GossipAddress, SERVICE_WEBSOCKET } from '../../../node/wire/message.ts';
 import { Disk } from './address-rows.ts';
 import {
   A,
@@ -127,6 +127,25 @@ describe('saving', () => {
     const again = reload(disk);
     expect(again.changes).toBeGreaterThan(0);
     expect(again.nextTry(start, none)).toBeUndefined();
+  });
+
+  test('a WebSocket that did not answer is tried again after a restart', () => {
+    const known = table();
+    const told = address(A, { services: SERVICES | SERVICE_WEBSOCKET });
+    known.add([told], SOURCE, start);
+    known.onFailed({ transport: 'ws', host: A, port: 8333 }, start);
+    expect(known.entries()).toEqual([address(A)]);
+    const disk = new Disk();
+    disk.apply(known.save());
+    expect(reload(disk).entries()).toEqual([told]);
+    // Its row says so all the time.
+    known.onFailed({ transport: 'tcp', host: A, port: 8333 }, start);
+    expect(known.save()).toEqual([]);
+    // Unless it has said itself that it has none.
+    known.onFailed({ transport: 'ws', host: A, port: 8333 }, start);
+    known.onConnected(endpoint(A), SERVICES, start);
+    disk.apply(known.save());
+    expect(reload(disk).entries()).toEqual([address(A)]);
   });
 
   test('only what changed is saved, when it is due', () => {

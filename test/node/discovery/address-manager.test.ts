@@ -756,8 +756,10 @@ describe('the new table', () => {
     const known = table({ limits });
     const disk = new Disk();
     known.add([address(A)], SOURCE, start);
+    // Later ones are newer.
     const tell = (host: string, from: number) => {
-      for (const i of numbers(200)) known.add([address(host, { time: UNIX + 1 })], endpoint(inGroup(from + i)), start);
+      for (const i of numbers(200))
+        known.add([address(host, { time: UNIX + from })], endpoint(inGroup(from + i)), at(HOUR));
     };
     tell(A, 100);
     tell(B, 300);
