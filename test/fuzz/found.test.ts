@@ -11,7 +11,9 @@ describe('found by fuzzing', () => {
   // Node's URL.canParse takes such a text for UTF-8 once it is called so often that it is compiled, and new URL does not.
   test('an origin with bytes that are UTF-8 and no URL is refused, however often it comes', () => {
     const origins = new Origins([]);
-    for (let i = 0; i < 30_000; i++) expect(origins.allow('ws:\u00c3\u0080//')).toBe(false);
+    let allowed = 0;
+    for (let i = 0; i < 30_000; i++) allowed += Number(origins.allow('ws:\u00c3\u0080//'));
+    expect(allowed).toBe(0);
     replay('option', 'ws:\u00c3\u0080//');
   });
 });
