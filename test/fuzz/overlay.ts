@@ -20,7 +20,7 @@ import { literalRefusal } from '../../node/runtime/public-lookup.ts';
 import { readCertificates } from '../../node/runtime/tls.ts';
 import { gossipAddress } from '../../node/wire/address.ts';
 import { formatIp } from '../../node/wire/ip.ts';
-import type { GossipAddress } from '../../node/wire/message.ts';
+import { type GossipAddress, SERVICE_WEBSOCKET } from '../../node/wire/message.ts';
 import { formatSubnet, isWithin, parseSubnet, subnetKey, subnetOf } from '../../node/wire/subnet.ts';
 import { bytesOf } from '../node/wire/arbitrary.ts';
 import { AUTHORITY, ELSEWHERE, LOCAL } from '../support/certificates.ts';
@@ -366,10 +366,14 @@ class AddressRun {
   }
 }
 
+/** That a WebSocket did not answer is not saved: whether there is one is left out. */
 function shown(manager: AddressManager): readonly (GossipAddress & { readonly tried: boolean })[] {
   return manager
     .entries()
-    .map((address) => ({ ...address, tried: manager.isTried(dialTargetOf(address)) }))
+    .map((address) => {
+      const tried = manager.isTried(dialTargetOf(address));
+      return { ...address, services: address.services | SERVICE_WEBSOCKET, tried };
+    })
     .sort((a, b) => (addressKey(a) < addressKey(b) ? -1 : 1));
 }
 
