@@ -7,7 +7,7 @@ import { fail, ok, type Result } from './brand.ts';
 import { findGenesisNonce, MAX_GENESIS_TEXT, MAX_NONCE, makeGenesis } from './genesis.ts';
 import { type ChainParams, COIN, MAX_MONEY, networkByName, networkNames, vinenet } from './params.ts';
 import { parseUrl } from './parse-url.ts';
-import { decodeCompact, encodeCompact } from './pow.ts';
+import { decodeCompact, encodeCompact, workOf } from './pow.ts';
 
 /** The half-life must span so many blocks, or the difficulty follows chance. */
 export const LEAST_HALF_LIFE_BLOCKS = 10;
@@ -22,6 +22,12 @@ const MAX_SEEDS = 32;
 const MAX_SEED_LENGTH = 300;
 /** A path begins with `/` and has neither spaces nor `#`; IPv6 literals stand in brackets. Without a port, the usual one. */
 const SEED = /^(ws|wss|tcp):\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?(\/[!"$-~]*)?$/i;
+/** A node keeps its data in a folder of the network's name, and these hold other things. */
+const OTHER_FOLDERS = ['devnet', 'wallets', 'snapshots'];
+/** What a message shows of a wrong value: the file may be a stranger's. */
+const MAX_SHOWN = 100;
+/** A genesis block that costs more hashes than these is not searched for: they take half a minute. */
+const MAX_GENESIS_HASHES = 1n << 24n;
 /** A connection that begins with these is taken for a web browser's. */
 const HTTP_MAGIC = '47455420';
 
@@ -52,6 +58,10 @@ export function makeChain(chain: NewChain): Result<ChainParams, readonly string[
   const problems = readFields(draft).problems.filter((problem) => !/^(magic|genesis\.(nonce|hash)):/.test(problem));
   if (problems.length > 0) return fail(problems);
   const { text, time, powLimitBits: bits } = chain;
+  if (workOf(bits) > MAX_GENESIS_HASHES) {
+    const reason = `the first block would cost ${workOf(bits)} hashes, more than the ${MAX_GENESIS_HASHES} that are tried`;
+    return fail([`powLimitBits: ${reason}: the difficulty may begin higher, with anchorBits`]);
+  }
   const nonce = findGenesisNonce({ text, time, bits, value: vinenet.initialSubsidy });
   if (nonce === undefined) return fail(['genesis: no nonce gives this block its proof of work: change the text']);
   const { hash } = makeGenesis({ text, time, bits, nonce, value: vinenet.initialSubsidy }).header;
@@ -176,7 +186,7 @@ export function decodeChainFile(text: string): Result<ChainParams, readonly stri
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    return fail([`not JSON: ${(error as Error).message}`]);
+    return fail([`not JSON: ${shown((error as Error).message)}`]);
   }
   return readChain(parsed);
 }
@@ -193,6 +203,7 @@ function readFields(parsed: unknown): { readonly problems: readonly string[]; re
   reader.exactly(FIELDS);
   const name = reader.text('name', /^[a-z][a-z0-9-]{1,31}$/, '2 to 32 lower-case letters, digits and hyphens');
   if (networkNames.includes(name)) reader.problem('name', `${name} is a built-in network`);
+  if (OTHER_FOLDERS.includes(name)) reader.problem('name', `${name} is the name of a folder beside the networks' own`);
   const spacing = reader.number('spacingSeconds', 1, DAY);
   const halfLife = reader.number('halfLifeSeconds', 1, 10 * YEAR);
   if (halfLife < LEAST_HALF_LIFE_BLOCKS * spacing) {
@@ -296,21 +307,21 @@ class FieldReader {
   exactly(fields: readonly string[]): void {
     for (const field of fields) if (!Object.hasOwn(this.#object, field)) this.problem(field, 'is missing');
     for (const field of Object.keys(this.#object)) {
-      if (!fields.includes(field)) this.problem(field, `there is no such field; known are ${fields.join(', ')}`);
+      if (!fields.includes(field)) this.problem(shown(field), `there is no such field; known are ${fields.join(', ')}`);
     }
   }
 
   number(field: string, least: number, most: number): number {
     const value = this.#object[field];
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
-    this.problem(field, `must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`);
+    this.problem(field, `must be a whole number from ${least} to ${most}, not ${shownValue(value)}`);
     return least;
   }
 
   text(field: string, pattern: RegExp, what: string): string {
     const value = this.#object[field];
     if (typeof value === 'string' && pattern.test(value)) return value;
-    this.problem(field, `must be ${what}, not ${JSON.stringify(value)}`);
+    this.problem(field, `must be ${what}, not ${shownValue(value)}`);
     return '';
   }
 
@@ -339,6 +350,16 @@ class FieldReader {
     else if (encodeCompact(target) !== bits) this.problem(field, `must be written ${hex32(encodeCompact(target))}`);
     return bits;
   }
+}
+
+/** A text of the file as a message can show it: what would speak to the terminal is spelled out. */
+function shown(text: string): string {
+  const start = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+  return start.replace(/\p{C}/gu, (sign) => `\\u{${(sign.codePointAt(0) as number).toString(16)}}`);
+}
+
+function shownValue(value: unknown): string {
+  return shown(typeof value === 'number' ? String(value) : String(JSON.stringify(value)));
 }
 
 /** The address of a node, as `--seed-node` takes it. Over TCP there are no paths. */

@@ -42,6 +42,17 @@ const MAX_NAME = 128;
 const MAX_FAULTS = 10;
 /** And one that sends more lines than this in a second, after a first burst of twice as many. */
 const MAX_LINES_PER_SECOND = 100;
+/**
+ * And one with so many shares in a row that are refused, stale ones aside: each costs 0.1 ms to judge, and a few hundred
+ * connections that send nothing else would keep the node from its other work.
+ */
+const MAX_REFUSED_IN_A_ROW = 100;
+/**
+ * Where there are too many connections, one gives way that has been there for this long and mines less than this, in hashes
+ * per second: a microcontroller makes twenty times as many. Shares alone do not count, they become cheap for who sends none.
+ */
+const PROBATION_MS = 60_000;
+const LEAST_RATE = 1000;
 /** A block may be dated so much later than the template says, for miners that count the time up. */
 const MAX_TIME_ROLL_SECONDS = 60;
 
@@ -100,6 +111,8 @@ interface Connection {
   adjustedAt: Millis;
   sharesSince: number;
   faults: number;
+  refusedInARow: number;
+  readonly connectedAt: Millis;
   /** Lines that it may still send, refilled with time. */
   tokens: number;
   refilledAt: Millis;
@@ -161,6 +174,8 @@ export class Stratum {
       adjustedAt: now,
       sharesSince: 0,
       faults: 0,
+      refusedInARow: 0,
+      connectedAt: now,
       tokens: 2 * MAX_LINES_PER_SECOND,
       refilledAt: now,
     });
@@ -173,6 +188,23 @@ export class Stratum {
   /** True if it has said for whom it mines. */
   isAuthorized(id: ConnectionId): boolean {
     return this.#connections.get(id)?.payee !== undefined;
+  }
+
+  /** The connection that mines least, if that is so little that it can be closed for the sake of a new one. */
+  leastUseful(now: Millis): ConnectionId | undefined {
+    let found: ConnectionId | undefined;
+    let least = LEAST_RATE;
+    for (const { id, workers, connectedAt } of this.#connections.values()) {
+      const elapsed = now - connectedAt;
+      if (elapsed < PROBATION_MS) continue;
+      let hashes = 0;
+      for (const worker of workers.values()) hashes += worker.hashes;
+      const rate = (1000 * hashes) / elapsed;
+      if (rate >= least) continue;
+      found = id;
+      least = rate;
+    }
+    return found;
   }
 
   /** What the workers of all connections have done. */
@@ -232,8 +264,9 @@ export class Stratum {
         return [reply(to, id, { result: [session, connection.extra1, EXTRA2_SIZE] }), ...this.#begin(connection, now)];
       }
       case 'mining.authorize': {
+        const workersBefore = connection.workers.size;
         const answer = this.#authorize(connection, params);
-        const isFirst = 'result' in answer && connection.workers.size === 1;
+        const isFirst = workersBefore === 0 && connection.workers.size === 1;
         const log: StratumEffect[] = isFirst
           ? [{ type: 'log', message: 'authorized', worker: connection.payee?.name ?? '' }]
           : [];
@@ -242,8 +275,9 @@ export class Stratum {
       case 'mining.submit':
         return this.#submit(connection, id, params, now);
       case 'mining.extranonce.subscribe':
+        return [reply(to, id, { result: false })];
       case 'mining.configure':
-        return [reply(to, id, { result: method === 'mining.configure' ? {} : false })];
+        return [reply(to, id, { result: withoutExtensions(params) })];
       default:
         connection.faults += 1;
         if (connection.faults >= MAX_FAULTS) return [{ type: 'close', to, reason: 'unknown methods' }];
@@ -322,9 +356,14 @@ export class Stratum {
     const share = this.#judge(connection, params);
     if ('code' in share) {
       worker.rejected += 1;
+      if (share.code !== Refused.stale) connection.refusedInARow += 1;
+      if (connection.refusedInARow >= MAX_REFUSED_IN_A_ROW) {
+        return [{ type: 'close', to, reason: 'shares that are worth nothing' }];
+      }
       return [reply(to, id, share)];
     }
     worker.accepted += 1;
+    connection.refusedInARow = 0;
     worker.hashes += connection.difficulty * 2 ** 32;
     connection.sharesSince += 1;
     const effects: StratumEffect[] = [reply(to, id, { result: true })];
@@ -370,8 +409,10 @@ export class Stratum {
     const value = BigInt(`0x${header.hash}`);
     const easiest = Math.min(connection.difficulty, connection.formerDifficulty);
     if (value > target && value > targetOfDifficulty(easiest)) return refuse(Refused.low, 'low difficulty share');
-    if (job.shares.size >= MAX_SHARES_PER_JOB) return refuse(Refused.other, 'too many shares of this job');
-    job.shares.add(key);
+    // A block is never refused: that it came twice is then the node's to notice.
+    const isFull = job.shares.size >= MAX_SHARES_PER_JOB;
+    if (isFull && value > target) return refuse(Refused.other, 'too many shares of this job');
+    if (!isFull) job.shares.add(key);
     if (value > target) return {};
     const writer = new Writer();
     writer
@@ -400,6 +441,12 @@ function parseCall(line: string): Call | undefined {
   const { id = null, method, params = [] } = value as Record<string, unknown>;
   if (typeof method !== 'string' || !Array.isArray(params)) return undefined;
   return typeof id === 'object' && id !== null ? undefined : { id, method, params };
+}
+
+/** The answer to BIP 310's question for extensions: there are none, the version's bits among them. */
+function withoutExtensions([names]: readonly unknown[]): Readonly<Record<string, false>> {
+  const asked = Array.isArray(names) ? names.filter((name): name is string => typeof name === 'string') : [];
+  return Object.fromEntries(asked.map((name) => [name, false]));
 }
 
 function spendToken(connection: Connection, now: Millis): boolean {

@@ -72,7 +72,7 @@ export class StratumServer {
   }
 
   #onConnection(socket: Socket): void {
-    if (this.#closing || this.#sockets.size >= MAX_CONNECTIONS) {
+    if (this.#closing || !this.#makeRoom()) {
       socket.destroy();
       return;
     }
@@ -84,19 +84,21 @@ export class StratumServer {
     this.#log('connected', id);
     socket.setEncoding('utf8');
     socket.setNoDelay(true);
-    socket.setTimeout(IDLE_MS, () => this.#close(id, 'silent for too long'));
+    // The socket's own timeout would begin anew with all that we send.
+    const silent = setTimeout(() => this.#close(id, 'silent for too long'), IDLE_MS);
     const authorizing = setTimeout(() => {
       if (!this.#stratum.isAuthorized(id)) this.#close(id, 'it has not authorized');
     }, AUTHORIZE_MS);
     socket.on('error', () => undefined); // `close` follows.
     socket.on('close', () => {
       clearTimeout(authorizing);
-      if (!this.#sockets.delete(id)) return;
-      this.#stratum.onClose(id);
+      clearTimeout(silent);
+      if (!this.#forget(id)) return;
       this.#log('gone', id);
       if (this.#sockets.size === 0) this.#rest();
     });
     socket.on('data', (text: string) => {
+      silent.refresh();
       const lines = (rest + text).split('\n');
       rest = lines.pop() as string;
       for (const line of lines) {
@@ -107,6 +109,23 @@ export class StratumServer {
       if (rest.length > MAX_LINE_BYTES) this.#close(id, 'a line that is too long');
     });
     if (this.#sockets.size === 1) this.#begin();
+  }
+
+  /** Where all places are taken, one that does not mine gives up its own. False where there is none. */
+  #makeRoom(): boolean {
+    if (this.#sockets.size < MAX_CONNECTIONS) return true;
+    const useless = this.#stratum.leastUseful(this.#options.now());
+    if (useless === undefined) return false;
+    this.#close(useless, 'it hardly mines, and others wait');
+    this.#forget(useless);
+    return true;
+  }
+
+  /** A connection is gone, or as good as gone. */
+  #forget(id: ConnectionId): boolean {
+    if (!this.#sockets.delete(id)) return false;
+    this.#stratum.onClose(id);
+    return true;
   }
 
   /** The first miner is there: from now on the work is kept up to date. */

@@ -181,6 +181,13 @@ describe('a wrong field is named, with the reason', () => {
       },
     ],
     [
+      'the name of a folder that holds other things',
+      /^name: wallets is the name of a folder/,
+      (f) => {
+        f['name'] = 'wallets';
+      },
+    ],
+    [
       'assumeValid that is no hash',
       /^assumeValid: must be 64/,
       (f) => {
@@ -236,6 +243,28 @@ describe('a wrong field is named, with the reason', () => {
       'coinType',
       'genesis.bits',
     ]);
+  });
+
+  test('what is shown of a wrong file is short, and does not speak to the terminal', () => {
+    for (const wrong of ['x'.repeat(100_000), '\u001b[2J\u009b1m\u202e\n', { a: ['y'.repeat(100_000)] }]) {
+      for (const field of Object.keys(JSON.parse(text) as object)) {
+        const results = [
+          edited((f) => {
+            f[field] = wrong;
+          }),
+          edited((f) => {
+            f[String(wrong)] = 1;
+          }),
+          String(wrong),
+        ].map(decodeChainFile);
+        for (const result of results) {
+          expect(result.ok).toBe(false);
+          const said = result.ok ? '' : result.error.join();
+          expect(said.length).toBeLessThan(700);
+          expect(said).not.toMatch(/\p{C}/u);
+        }
+      }
+    }
   });
 
   test('what is no JSON object', () => {
@@ -300,6 +329,14 @@ describe('seeds', () => {
 test("a new chain's own problems are told before any work is done", () => {
   const wrong = makeChain({ ...lab, name: 'X', halfLifeSeconds: 1 });
   expect(!wrong.ok && wrong.error.map((problem) => problem.split(':')[0])).toEqual(['name', 'halfLifeSeconds']);
+});
+
+test('a first block that would take hours is not searched for', () => {
+  const hard = makeChain({ ...lab, powLimitBits: 0x1c00ffff, anchorBits: 0x1c00ffff });
+  expect(hard).toEqual({
+    ok: false,
+    error: [expect.stringMatching(/^powLimitBits: the first block would cost 1099528405248 hashes/)],
+  });
 });
 
 test('vinenet itself could be a chain file, but for its name and magic', () => {

@@ -7,6 +7,7 @@ import { idFromBytes, idToBytes } from '../../../consensus/brand.ts';
 import { decode } from '../../../consensus/codec.ts';
 import { merkleRoot } from '../../../consensus/merkle.ts';
 import { regtest, vinenet } from '../../../consensus/params.ts';
+import { grind } from '../../../node/mining/grind.ts';
 import { merkleBranch, Stratum, type StratumEffect, type StratumTemplate } from '../../../node/mining/stratum.ts';
 import { testKey } from '../../support/chain-builder.ts';
 
@@ -290,6 +291,78 @@ describe('what a miner must not send', () => {
     );
     expect(bench.call('mining.authorize', [''])[0]?.error?.[1]).toMatch(/^the worker's name must have 1 to 128/);
   });
+});
+
+describe('a connection that is no use', () => {
+  test('ends after a hundred worthless shares in a row; one that is taken, and stale ones, change that', () => {
+    const bench = new Bench();
+    const { extra1, work } = bench.login();
+    const bad = findNonce(work, extra1, '00000000', TIME, false);
+    const good = findNonce(work, extra1, '00000000', TIME, true);
+    const send = (count: number, job: unknown[], nonce: number) =>
+      Array.from({ length: count }, () => {
+        bench.now += 100;
+        return bench.submit(job, '00000000', TIME, nonce)[0];
+      });
+    expect(send(99, work, bad).every((effect) => effect?.type === 'send')).toBe(true);
+    expect(send(200, ['zz'], bad).every((effect) => effect?.type === 'send')).toBe(true);
+    expect(send(1, work, good)[0]).toMatchObject({ line: expect.stringContaining('"result":true') });
+    expect(send(99, work, bad).every((effect) => effect?.type === 'send')).toBe(true);
+    // A share that came before is worth as little.
+    expect(send(1, work, good)[0]).toEqual({ type: 'close', to: 1, reason: 'shares that are worth nothing' });
+  });
+
+  test('gives way after a minute: the one that mines least, and none that mines', () => {
+    const bench = new Bench();
+    const hard = { ...template, bits: '1d00ffff', previousblockhash: 'cd'.repeat(32) as never };
+    bench.stratum.onTemplate(hard, 0);
+    bench.stratum.onConnect(2, 1000);
+    const { extra1 } = bench.login(1);
+    bench.login(2);
+    expect(bench.stratum.leastUseful(59_999)).toBeUndefined();
+    expect(bench.stratum.leastUseful(60_000)).toBe(1);
+    // A share is for 2^16 hashes by now: so many in a minute are a thousand a second.
+    bench.stratum.onTemplate(hard, 30_000);
+    const [easier, notify] = sentTo(bench.stratum.onTemplate(hard, 60_000), 1);
+    expect(easier?.params).toEqual([2 ** -16]);
+    const work = notify?.params as unknown[];
+    const { nonce } = grind(headerOf(work, extra1, '00000000', TIME, 0), 0x1f00ffff, 0, 2 ** 22);
+    bench.now = 60_000;
+    expect(sentTo(bench.submit(work, '00000000', TIME, nonce ?? 0), 1)[0]?.result).toBe(true);
+    expect(bench.stratum.leastUseful(60_999)).toBeUndefined();
+    expect(bench.stratum.leastUseful(61_000)).toBe(2);
+    bench.stratum.onClose(2);
+    expect(bench.stratum.leastUseful(61_000)).toBeUndefined();
+    expect(bench.stratum.leastUseful(70_000)).toBe(1);
+  });
+});
+
+test('who authorizes again is not given its work again', () => {
+  const bench = new Bench();
+  bench.login();
+  expect(bench.call('mining.authorize', [`${address}.rig1`])).toEqual([{ id: 7, result: true, error: null }]);
+  expect(bench.call('mining.authorize', [`${address}.rig2`])).toEqual([{ id: 7, result: true, error: null }]);
+});
+
+test('extensions are answered by name: there are none', () => {
+  const asked = [['version-rolling', 'minimum-difficulty', 3], { 'version-rolling.mask': '1fffe000' }];
+  const result = { 'version-rolling': false, 'minimum-difficulty': false };
+  expect(new Bench().call('mining.configure', asked)[0]?.result).toEqual(result);
+  expect(new Bench().call('mining.configure', [])[0]?.result).toEqual({});
+});
+
+test('a block counts, however many shares there are of its job', () => {
+  const bench = new Bench();
+  const { extra1, work } = bench.login();
+  // Twenty thousand that are remembered, and one more.
+  const nonces = Array.from({ length: 20_001 }, (_, i) => i);
+  let last: StratumEffect[] = [];
+  for (const i of nonces) {
+    const extra2 = hex32(i);
+    bench.now += 100;
+    last = bench.submit(work, extra2, TIME, findNonce(work, extra1, extra2, TIME, true));
+  }
+  expect(last.map(({ type }) => type)).toContain('block');
 });
 
 test('the branch leads from the coinbase to the root, for any number of transactions', () => {

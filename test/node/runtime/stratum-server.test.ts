@@ -16,9 +16,11 @@ const AUTHORIZE = JSON.stringify({
 
 let server: StratumServer;
 let port = 0;
+let now = 0;
 const sockets: Socket[] = [];
 
 beforeEach(async () => {
+  now = 0;
   server = new StratumServer({
     // A node that has no work yet.
     caller: {
@@ -29,7 +31,7 @@ beforeEach(async () => {
     defaultScript: undefined,
     firstExtra: 1,
     logger: silentLogger,
-    now: () => 0,
+    now: () => now,
   });
   ({ port } = await server.listen({ host: '127.0.0.1', port: 0 }));
 });
@@ -86,6 +88,34 @@ test('the 257th miner is turned away', async () => {
   for (let i = 0; i < 256; i++) await join();
   await (await join()).closed;
   expect(sockets.filter(({ destroyed }) => destroyed)).toHaveLength(1);
+});
+
+test('where all places are taken, one that does not mine makes room after a minute', async () => {
+  const first = await join();
+  expect(await ask(first.socket, AUTHORIZE)).toContain('"result":true');
+  now = 1;
+  for (let i = 1; i < 256; i++) await join();
+  now = 59_999;
+  await (await join()).closed;
+  expect(first.socket.destroyed).toBe(false);
+  now = 60_000;
+  const late = await join();
+  await first.closed;
+  expect(await ask(late.socket, AUTHORIZE)).toContain('"result":true');
+  // The others have been there a millisecond less.
+  await (await join()).closed;
+});
+
+test('a miner that says nothing for ten minutes is closed', async () => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'setInterval', 'queueMicrotask', 'performance'] });
+  const [silent, miner] = [await join(), await join()];
+  await ask(silent.socket, AUTHORIZE);
+  await ask(miner.socket, AUTHORIZE);
+  jest.advanceTimersByTime(599_000);
+  expect(await ask(miner.socket, AUTHORIZE)).toContain('"result":true');
+  jest.advanceTimersByTime(1000);
+  await silent.closed;
+  expect(await ask(miner.socket, AUTHORIZE)).toContain('"result":true');
 });
 
 test('closing it closes all connections', async () => {
